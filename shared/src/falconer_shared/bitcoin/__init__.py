@@ -1,0 +1,1 @@
+"""Bitcoin's own formats and arithmetic. Cannot sign."""

@@ -1,0 +1,1 @@
+"""Bytes and their spellings: bounded reading, base58check, bech32."""
