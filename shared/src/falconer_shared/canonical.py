@@ -1,9 +1,10 @@
 """The one way to write and to read canonical text.
 
-Canonical text is what people and machines sign: ASCII, LF, one fact per line, `key value`, keys in a fixed order, nothing optional
-in the spelling, the first line naming the kind and its format version. Because every text has exactly one spelling, `parse` re-writes
-what it understood and compares bytes; a text that differs in a space, a leading zero or an order is refused, so no two
-programs can read one signature in two ways. The digest of a text is SHA-256 of its bytes.
+Canonical text is what people and machines sign: ASCII, LF, one fact per line, `key value`, keys in a fixed
+order, nothing optional in the spelling, the first line naming the kind and its format version. Because every
+text has exactly one spelling, `parse` re-writes what it understood and compares bytes; a text that differs in
+a space, a leading zero or an order is refused, so no two programs can read one signature in two ways. The
+digest of a text is SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -40,10 +41,16 @@ class Writer:
         self._lines = [f"{kind} {version}"]
 
     def line(self, key: str, *values: str | int) -> Writer:
-        """Append one fact. Values are joined by one space; a value that could break the line is a programmer's mistake."""
+        """Append one fact. Values are joined by one space; a value that could break the line is a
+        programmer's mistake.
+        """
         parts = [key, *(str(value) for value in values)]
         text = " ".join(parts)
-        if not all(part and " " <= min(part) and max(part) <= "~" for part in parts) or "  " in text or text != text.strip():
+        if (
+            not all(part and " " <= min(part) and max(part) <= "~" for part in parts)
+            or "  " in text
+            or text != text.strip()
+        ):
             raise ValueError(f"not a canonical line: {safe(text)}")
         self._lines.append(text)
         return self
@@ -65,7 +72,9 @@ class Reader:
     `where` names the text in errors ("intent", "policy"); `rule` is the refusal id for every fault of form.
     """
 
-    def __init__(self, data: bytes, kind: str, *, where: str, rule: str, max_bytes: int, version: int = 1) -> None:
+    def __init__(
+        self, data: bytes, kind: str, *, where: str, rule: str, max_bytes: int, version: int = 1
+    ) -> None:
         self._where = where
         self._rule = rule
         self._data = data
@@ -174,7 +183,7 @@ def parse_time(text: str) -> int:
     match = _TIME.match(text)
     if not match:
         raise ValueError("not RFC 3339 UTC with seconds")
-    seconds = calendar.timegm(tuple(int(part) for part in match.groups()) + (0, 0, 0))
+    seconds = calendar.timegm((*(int(part) for part in match.groups()), 0, 0, 0))
     # timegm normalises 31 February: only a text that comes back unchanged names a real second
     if not 0 <= seconds <= MAX_TIME or format_time(seconds) != text:
         raise ValueError("no such second")

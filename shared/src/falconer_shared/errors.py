@@ -2,12 +2,15 @@
 
 Three audiences, told apart by class:
 
-* *they* are wrong (`Malformed`, `VerificationError`, `PolicyViolation`, `ApprovalError`): the refusal is the product;
-* *this machine or the person* is the reason (`StateError`, `DeviceError`, `Declined`, `SecretError`, `AuditError`, `UsageError`);
+* *they* are wrong (`Malformed`, `VerificationError`, `PolicyViolation`, `ApprovalError`): the refusal is the
+  product;
+* *this machine or the person* is the reason (`StateError`, `DeviceError`, `Declined`, `SecretError`,
+  `AuditError`, `UsageError`);
 * *the programmer* is wrong: plain `TypeError`, `ValueError`, `RuntimeError`, never caught.
 
-Each refusal carries a stable rule id (`input-amount-unproven`), one sentence for a person, and optional numbers for a
-machine. The id, never the sentence, is the interface: docs/rules.md is its catalogue and a script keeps both together.
+Each refusal carries a stable rule id (`input-amount-unproven`), one sentence for a person, and optional
+numbers for a machine. The id, never the sentence, is the interface: docs/rules.md is its catalogue and a
+script keeps both together.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ Detail = int | str | None
 class FalconerError(Exception):
     """A refusal or a fault that a person can act upon.
 
-    `rule` is the stable id, `message` one sentence, `details` numbers or short texts that the JSON form carries.
-    `remedy` says what to do about it, where there is something to do.
+    `rule` is the stable id, `message` one sentence, `details` numbers or short texts that the JSON form
+    carries. `remedy` says what to do about it, where there is something to do.
     """
 
     EXIT_STATUS: ClassVar[int] = 1

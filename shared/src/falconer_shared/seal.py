@@ -1,8 +1,9 @@
 """How one module alone may make a trusted type.
 
-A `Seal` belongs to the module that creates it. A trusted dataclass takes it as `seal: InitVar[Seal]` and calls
-`MINT.check(seal)` in `__post_init__`, so code elsewhere cannot construct the type without importing a private name, which the
-linter sees, and `dataclasses.replace` fails because an `InitVar` has no value to copy.
+A `Seal` belongs to the module that creates it. A trusted dataclass takes it as `seal: InitVar[Seal]` and
+calls `MINT.check(seal)` in `__post_init__`, so code elsewhere cannot construct the type without importing a
+private name, which the linter sees, and `dataclasses.replace` fails because an `InitVar` has no value to
+copy.
 
 This guards against mistakes. It is no defence against hostile code inside the process: Python has none.
 """

@@ -1,8 +1,8 @@
 """Untrusted text made safe to show.
 
-Whatever comes from the other side (labels, names, file names, error texts of nodes and devices) can carry terminal escapes, bidi
-overrides, invisible characters or look-alikes (A117, A118, A119). `safe` leaves printable ASCII alone and spells out everything else,
-so that what a person compares is what is there.
+Whatever comes from the other side (labels, names, file names, error texts of nodes and devices) can carry
+terminal escapes, bidi overrides, invisible characters or look-alikes (A117, A118, A119). `safe` leaves
+printable ASCII alone and spells out everything else, so that what a person compares is what is there.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from __future__ import annotations
 import unicodedata
 
 MAX_SHOWN = 200
-"""Characters shown of one untrusted text: enough for a name or a file, too few to push a page off the screen (A125)."""
+"""Characters shown of one untrusted text: enough for a name or a file, too few to push a page off the screen
+(A125).
+"""
 
 _SPOKEN_ELSEWHERE = frozenset({"Ll", "Lu", "Lo", "Lt", "Nd"})
-"""Letters and digits outside ASCII: shown by code point and never by shape, because shapes are forgeable (homographs)."""
+"""Letters and digits outside ASCII: shown by code point and never by shape, because shapes are forgeable
+(homographs).
+"""
 
 
 def safe(text: str, limit: int = MAX_SHOWN) -> str:
@@ -48,13 +52,17 @@ def _escape(character: str) -> str:
 
 def safe_bytes(data: bytes, limit: int = MAX_SHOWN) -> str:
     """Untrusted bytes for showing: printable ASCII as it is, all else as `\\xNN`."""
-    return safe(data[: limit + 1].decode("latin-1"), limit) if len(data) <= limit else (
-        safe(data[:limit].decode("latin-1"), limit) + f"[+{len(data) - limit} more bytes]"
+    return (
+        safe(data[: limit + 1].decode("latin-1"), limit)
+        if len(data) <= limit
+        else (safe(data[:limit].decode("latin-1"), limit) + f"[+{len(data) - limit} more bytes]")
     )
 
 
 def describe_foreign(text: str) -> str | None:
-    """Name the first character that `safe` had to escape, for an error that tells a person what to look for; None if there is none."""
+    """Name the first character that `safe` had to escape, for an error that tells a person what to look for;
+    None if there is none.
+    """
     for position, character in enumerate(text):
         if not " " <= character <= "~":
             name = unicodedata.name(character, "unnamed character")

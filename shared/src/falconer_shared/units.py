@@ -1,7 +1,8 @@
 """Quantities with bounds: integers only, so that no rounding can move money.
 
-`Amount` and friends are `int` subclasses. Arithmetic on them gives plain `int`, which mypy does not accept where a quantity is
-asked for: every sum has to pass through a constructor again, and so through its bound (A008, A009, A012).
+`Amount` and friends are `int` subclasses. Arithmetic on them gives plain `int`, which mypy does not accept
+where a quantity is asked for: every sum has to pass through a constructor again, and so through its bound
+(A008, A009, A012).
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class FeeRate(_Bounded):
 
     @classmethod
     def of(cls, fee: Amount, weight: Weight) -> Self:
-        """The rate of `fee` over the virtual size of `weight`, rounded up: a cap compared with it is never exceeded unseen."""
+        """The rate of `fee` over the virtual size of `weight`, rounded up: a cap compared with it is never
+        exceeded unseen.
+        """
         return cls(-(-int(fee) * 1000 // weight.virtual_size()))
 
     @classmethod

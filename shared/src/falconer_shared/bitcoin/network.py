@@ -72,4 +72,6 @@ class Network(enum.Enum):
         for network in cls:
             if network.label == text:
                 return network
-        raise Malformed("network-unknown", f"'{safe(text, 30)}' is none of mainnet, testnet4, signet, regtest")
+        raise Malformed(
+            "network-unknown", f"'{safe(text, 30)}' is none of mainnet, testnet4, signet, regtest"
+        )

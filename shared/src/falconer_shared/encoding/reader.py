@@ -1,7 +1,7 @@
 """Bounded reading of untrusted bytes.
 
-Nothing is allocated for a length or a count before the bytes are there (A079), CompactSize must be minimal (A074), and a
-nested object is read from a slice of its own that must be used up exactly (A075).
+Nothing is allocated for a length or a count before the bytes are there (A079), CompactSize must be minimal
+(A074), and a nested object is read from a slice of its own that must be used up exactly (A075).
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class ByteReader:
 
     def error(self, problem: str, rule: str | None = None) -> Malformed:
         """A refusal that names the place."""
-        return Malformed(rule or self._rule, f"{self._where}: {problem} at byte {self.position}", position=self.position)
+        return Malformed(
+            rule or self._rule, f"{self._where}: {problem} at byte {self.position}", position=self.position
+        )
 
     def remaining(self) -> int:
         """Bytes not yet read."""
@@ -74,7 +76,9 @@ class ByteReader:
         return value
 
     def count(self, smallest: int) -> int:
-        """A CompactSize that counts objects of at least `smallest` bytes each, which must fit in what is left (A079)."""
+        """A CompactSize that counts objects of at least `smallest` bytes each, which must fit in what is left
+        (A079).
+        """
         value = self.compact_size()
         if value * smallest > self.remaining():
             raise self.error(f"{value} objects announced, {self.remaining()} bytes left")

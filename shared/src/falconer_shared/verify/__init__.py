@@ -1,0 +1,1 @@
+"""From untrusted PSBT to `VerifiedTransaction`, and from untrusted answer to `SignatureVerifiedPsbt`."""
