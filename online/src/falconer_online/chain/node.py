@@ -1,0 +1,111 @@
+"""What the coordinator asks of a node, whatever the node is.
+
+A node is a witness that may lie. It chooses coins, hands over previous transactions, says what confirmed and takes transactions.
+Which coins and outputs a payment has is proven by our own core from full previous transactions; that a transaction confirmed
+is the one thing believed, and moves no money. Quantities are integers of satoshis; transaction ids are hex in display order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from falconer_shared.bitcoin.transaction import OutPoint
+from falconer_shared.units import Amount, FeeRate
+
+Progress = Callable[[int, int], None]
+"""Called with blocks done and blocks in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStatus:
+    """Where the node stands. `chain` is its own name for the network; `lowest_height` is the lowest block it still holds."""
+
+    chain: str
+    height: int
+    headers: int
+    synced: bool
+    lowest_height: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """A coin as the node claims it."""
+
+    outpoint: OutPoint
+    amount: Amount
+    script: bytes
+    confirmations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Whether the node's mempool would take a transaction."""
+
+    allowed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStatus:
+    """What the node says of a transaction of the wallet: 0 in the mempool, negative when a conflicting one confirmed."""
+
+    confirmations: int
+    height: int | None
+    in_mempool: bool
+
+
+class Node(Protocol):
+    """A node with watch-only wallets. Every method raises DeviceError when the node does not answer as it must."""
+
+    def status(self) -> ChainStatus: ...
+
+    def block_time(self, height: int) -> int: ...
+
+    def open_wallet(self, name: str) -> bool:
+        """Load or make the watch-only wallet; True when it was made now."""
+
+    def import_descriptors(self, name: str, descriptors: Sequence[str], last_index: int) -> None:
+        """Watch each ranged single-path descriptor from 0 to `last_index`, from now on."""
+
+    def rescan(self, name: str, start: int, progress: Progress) -> None:
+        """Look through the blocks from height `start` to the tip."""
+
+    def next_indexes(self, name: str) -> dict[str, int]:
+        """For every watched descriptor (its text without checksum): the lowest index never used on chain."""
+
+    def coins(self, name: str) -> tuple[Coin, ...]:
+        """Unspent coins, locked ones included."""
+
+    def choose(
+        self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate
+    ) -> bytes:
+        """A PSBT, not to be trusted, that pays these addresses, with its coins locked.
+
+        Raises:
+            PolicyViolation: never. StateError `funds-insufficient` when the coins do not suffice.
+        """
+
+    def locked(self, name: str) -> frozenset[OutPoint]: ...
+
+    def lock(self, name: str, outpoint: OutPoint) -> bool:
+        """Hold a coin until unlocked, over restarts too; False where there is no such coin to hold."""
+
+    def unlock(self, name: str, outpoints: Sequence[OutPoint]) -> None:
+        """Free coins; those that are not held are passed over."""
+
+    def raw_transaction(self, name: str, txid: str) -> bytes:
+        """A whole transaction that the wallet knows."""
+
+    def fee_rate(self, blocks: int) -> FeeRate | None:
+        """The rate that should confirm within so many blocks; None when the node knows too little."""
+
+    def test_accept(self, raw: bytes) -> Acceptance: ...
+
+    def send(self, raw: bytes) -> str:
+        """Hand the transaction to the network; the id that the node gives it."""
+
+    def transaction(self, name: str, txid: str) -> TransactionStatus | None:
+        """None when the wallet does not know it."""
