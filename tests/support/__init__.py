@@ -1,1 +1,1 @@
-"""What tests, the demo and scripts/node share. Standard library only, so that it runs without .venv."""
+"""What tests, the demo and scripts/node share. `bitcoind` and `node` run without .venv."""
