@@ -7,6 +7,7 @@ An address of another network is refused by name (A094); scripts are compared as
 from __future__ import annotations
 
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.private_data import refuse_private_key
 from falconer_shared.bitcoin.script import OP_1, ScriptType, classify, p2pkh, p2sh, push, witness_program
 from falconer_shared.encoding import base58, bech32
 from falconer_shared.encoding.bech32 import Checksum
@@ -14,8 +15,6 @@ from falconer_shared.errors import Malformed, VerificationError
 
 MAX_ADDRESS = bech32.MAX_BECH32
 """Characters of the longest address."""
-
-_WIF_VERSIONS = frozenset((0x80, 0xEF))
 
 
 def address_of(script: bytes, network: Network) -> str:
@@ -53,12 +52,7 @@ def script_of(address: str, network: Network) -> bytes:
     if _looks_like_bech32(address):
         return _witness_script(address, network)
     payload = base58.decode_check(address, "address")
-    if len(payload) in (33, 34) and payload[0] in _WIF_VERSIONS:
-        raise Malformed(
-            "private-key-in-public-data",
-            "a private key stands where an address must stand",
-            remedy="Move its coins: whoever saw this text can spend them.",
-        )
+    refuse_private_key(payload, "address")
     if len(payload) != 21:
         raise Malformed("address-malformed", f"an address holds 21 bytes, this text holds {len(payload)}")
     version, digest = payload[0], payload[1:]

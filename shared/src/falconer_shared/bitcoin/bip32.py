@@ -13,6 +13,7 @@ from typing import Self
 
 from falconer_shared.bitcoin import curve
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.private_data import EXTENDED_KEY_SIZE, refuse_private_key
 from falconer_shared.bitcoin.script import hash160
 from falconer_shared.encoding import base58
 from falconer_shared.errors import Malformed, VerificationError
@@ -24,17 +25,6 @@ HARDENED = 0x80000000
 MAX_DEPTH = 255
 """Depth is one byte."""
 
-SERIALIZED_SIZE = 78
-"""Bytes of an extended key: version 4, depth 1, fingerprint 4, child number 4, chain code 32, key 33."""
-
-_PRIVATE_VERSIONS = frozenset(
-    bytes.fromhex(version)
-    for version in (
-        # xprv, tprv, and the SLIP 132 forms of them
-        "0488ade4", "04358394", "049d7878", "04b2430c", "0295b005", "02aa7a99",
-        "044a4e28", "045f18bc", "024285b5", "02575048",
-    )
-)  # fmt: skip
 _SLIP132_PUBLIC_VERSIONS = {
     bytes.fromhex(version): name
     for version, name in (
@@ -79,12 +69,7 @@ class ExtendedPublicKey:
         """
         data = base58.decode_check(text, where)
         version = data[:4]
-        if version in _PRIVATE_VERSIONS or (len(data) == SERIALIZED_SIZE and data[45] == 0):
-            raise Malformed(
-                "private-key-in-public-data",
-                f"{where}: a private key stands where a public key must stand",
-                remedy="Treat that key as exposed if this file left its safe place; hand over the xpub instead.",
-            )
+        refuse_private_key(data, where)
         if version in _SLIP132_PUBLIC_VERSIONS:
             raise Malformed(
                 "xpub-slip132",
@@ -94,8 +79,8 @@ class ExtendedPublicKey:
             )
         if version != network.xpub_version:
             raise _other_version(version, network, where)
-        if len(data) != SERIALIZED_SIZE:
-            raise Malformed("xpub-malformed", f"{where}: {len(data)} bytes instead of {SERIALIZED_SIZE}")
+        if len(data) != EXTENDED_KEY_SIZE:
+            raise Malformed("xpub-malformed", f"{where}: {len(data)} bytes instead of {EXTENDED_KEY_SIZE}")
         key = cls(
             depth=data[4],
             parent_fingerprint=data[5:9],
