@@ -23,8 +23,6 @@ from falconer_shared.text import safe
 ED25519 = "ssh-ed25519"
 """RFC 8709."""
 
-_FORM = "ssh-key-malformed"
-
 
 @dataclass(frozen=True, slots=True)
 class SshPublicKey:
@@ -49,14 +47,16 @@ class SshPublicKey:
         encoded = rest.partition(" ")[0]
         if not outside or not encoded or "\n" in line or "\r" in line:
             raise Malformed(
-                _FORM,
+                "ssh-key-malformed",
                 f"'{safe(line, 40)}' is not one line 'ssh-ed25519 AAAA... comment'",
                 remedy="give the content of a .pub file of ssh-keygen",
             )
         _check_supported(outside)
-        key = cls.from_blob(strict_base64(encoded, "SSH key", _FORM))
+        key = cls.from_blob(strict_base64(encoded, "SSH key", rule="ssh-key-malformed"))
         if key.algorithm != outside:
-            raise Malformed(_FORM, f"SSH key: named {safe(outside, 40)} outside and {safe(key.algorithm, 40)} inside")
+            raise Malformed(
+                "ssh-key-malformed", f"SSH key: named {safe(outside, 40)} outside and {safe(key.algorithm, 40)} inside"
+            )
         return key
 
     @classmethod
@@ -66,7 +66,7 @@ class SshPublicKey:
         Raises:
             Malformed: as `parse`.
         """
-        reader = WireReader(blob, "SSH key", _FORM)
+        reader = WireReader(blob, "SSH key", rule="ssh-key-malformed")
         algorithm = reader.name()
         _check_supported(algorithm)
         point = _PARSERS[algorithm](reader)
@@ -110,8 +110,8 @@ def parse_key_hash(text: str) -> bytes:
     """
     head, colon, encoded = text.partition(":")
     if head != "SHA256" or not colon or len(encoded) != 43:
-        raise Malformed(_FORM, f"'{safe(text, 60)}' is not a key hash like SHA256:... of 43 characters")
-    return strict_base64(encoded + "=", "SSH key hash", _FORM)
+        raise Malformed("ssh-key-malformed", f"'{safe(text, 60)}' is not a key hash like SHA256:... of 43 characters")
+    return strict_base64(encoded + "=", "SSH key hash", rule="ssh-key-malformed")
 
 
 def _check_supported(algorithm: str) -> None:

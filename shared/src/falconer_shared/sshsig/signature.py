@@ -25,7 +25,6 @@ VERSION = 1
 SIGNATURE_SIZE = 64
 """Bytes of a bare Ed25519 signature (RFC 8032)."""
 
-_FORM = "ssh-signature-malformed"
 _HASHES = ("sha512", "sha256")
 """The two that PROTOCOL.sshsig allows; ssh-keygen writes the first."""
 
@@ -53,7 +52,7 @@ class SshSignature:
         """
         if data.startswith(b"-----"):
             data = dearmour(data)
-        reader = WireReader(data, "SSH signature", _FORM)
+        reader = WireReader(data, "SSH signature", rule="ssh-signature-malformed")
         if reader.take(len(MAGIC)) != MAGIC:
             raise reader.error("does not start with SSHSIG")
         version = reader.u32()
@@ -69,7 +68,7 @@ class SshSignature:
                 "ssh-signature-unsupported",
                 f"SSH signature: hash '{safe(hash_name, 30)}', only sha512 and sha256 are known",
             )
-        inner = WireReader(reader.string(), "SSH signature", _FORM)
+        inner = WireReader(reader.string(), "SSH signature", rule="ssh-signature-malformed")
         reader.end()
         algorithm = inner.name()
         if algorithm != key.algorithm:
@@ -158,14 +157,17 @@ def dearmour(text: bytes) -> bytes:
         Malformed: `ssh-signature-malformed`.
     """
     if len(text) > 3 * MAX_OBJECT:
-        raise Malformed(_FORM, f"SSH signature: {len(text)} bytes, more than the {3 * MAX_OBJECT} that a file may have")
+        raise Malformed(
+            "ssh-signature-malformed",
+            f"SSH signature: {len(text)} bytes, more than the {3 * MAX_OBJECT} that a file may have",
+        )
     try:
         lines = text.decode("ascii").replace("\r\n", "\n").removesuffix("\n").split("\n")
     except UnicodeDecodeError:
-        raise Malformed(_FORM, "SSH signature: the file is not ASCII text") from None
+        raise Malformed("ssh-signature-malformed", "SSH signature: the file is not ASCII text") from None
     if len(lines) < 3 or lines[0] != _BEGIN or lines[-1] != _END:
-        raise Malformed(_FORM, f"SSH signature: the file is not lines from '{_BEGIN}' to '{_END}'")
-    return strict_base64("".join(lines[1:-1]), "SSH signature", _FORM)
+        raise Malformed("ssh-signature-malformed", f"SSH signature: the file is not lines from '{_BEGIN}' to '{_END}'")
+    return strict_base64("".join(lines[1:-1]), "SSH signature", rule="ssh-signature-malformed")
 
 
 def _signed_bytes(namespace: str, hash_name: str, message: bytes) -> bytes:

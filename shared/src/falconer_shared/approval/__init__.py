@@ -1,0 +1,1 @@
+"""What people agree to: the intent, and who signed it."""
