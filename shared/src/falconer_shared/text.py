@@ -51,12 +51,9 @@ def _escape(character: str) -> str:
 
 
 def safe_bytes(data: bytes, limit: int = MAX_SHOWN) -> str:
-    """Untrusted bytes for showing: printable ASCII as it is, all else as `\\xNN`."""
-    return (
-        safe(data[: limit + 1].decode("latin-1"), limit)
-        if len(data) <= limit
-        else (safe(data[:limit].decode("latin-1"), limit) + f"[+{len(data) - limit} more bytes]")
-    )
+    r"""Untrusted bytes for showing: printable ASCII as it is, all else as `\xNN`."""
+    more = f"[+{len(data) - limit} more bytes]" if len(data) > limit else ""
+    return safe(data[:limit].decode("latin-1"), limit) + more
 
 
 def describe_foreign(text: str) -> str | None:

@@ -16,7 +16,7 @@ from falconer_shared.seal import Seal
 from falconer_shared.units import Amount, FeeRate, Weight
 from falconer_shared.verify.inputs import VerifiedInput
 from falconer_shared.verify.partial import check_signature
-from falconer_shared.verify.signatures import SignatureVerifiedPsbt
+from falconer_shared.verify.signatures import SignatureVerifiedPsbt, signed_by
 
 _SEAL = Seal(__name__)
 
@@ -60,22 +60,13 @@ def finalize(signed: SignatureVerifiedPsbt) -> FinalTransaction:
     """Fill every input from its spending plan, and check the result.
 
     Raises:
-        VerificationError: `signatures-missing`, `final-witness-invalid`, `final-transaction-differs`,
+        VerificationError: `quorum-incomplete`, `final-witness-invalid`, `final-transaction-differs`,
         `final-weight-above-worst-case`.
     """
     verified = signed.verified
     filled: list[TxInput] = []
     for item, signatures in zip(verified.inputs, signed.signatures, strict=True):
-        available = [position for position, key in enumerate(item.scripts.pubkeys) if key in signatures]
-        if len(available) < verified.wallet.threshold:
-            raise VerificationError(
-                "signatures-missing",
-                f"input {item.index} has {len(available)} of the {verified.wallet.threshold} signatures that it needs",
-                remedy="have the remaining signers sign, and receive their answers",
-                input=item.index,
-                have=len(available),
-                need=verified.wallet.threshold,
-            )
+        available = signed_by(item, signatures)
         plan = verified.wallet.descriptor.plan(available, verified.tx.locktime, item.sequence)
         script_sig, witness = plan.satisfy(signatures, item.scripts)
         _check_witness(item, script_sig, witness)

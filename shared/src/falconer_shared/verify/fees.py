@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from falconer_shared.bitcoin.transaction import Transaction, TxOutput
+from falconer_shared.descriptor.ast import Node, worst_case_weight
 from falconer_shared.errors import VerificationError
 from falconer_shared.units import (
     MAX_MONEY,
     MAX_STANDARD_WEIGHT,
-    WITNESS_SCALE_FACTOR,
     Amount,
     FeeRate,
     Weight,
@@ -31,9 +31,6 @@ MAX_FEE_SHARE_PERCENT = 25
 """Percent of the inputs' sum. Measured against the inputs, so that it is defined even when every output is
 zero (A011).
 """
-
-SEGWIT_MARKER_WEIGHT = 2
-"""Weight units of the marker and flag bytes of a transaction with witness (BIP 144)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +61,22 @@ def total(amounts: Iterable[int], what: str) -> Amount:
     return Amount(running)
 
 
-def worst_case_weight(tx: Transaction, satisfaction_weights: Sequence[int]) -> Weight:
+def signed_weight(tx: Transaction, node: Node) -> Weight:
     """Weight units of `tx` once signed with the largest signatures that its wallet's descriptor can need.
 
     Raises:
-        VerificationError: `weight-not-standard`, above which nodes do not relay it and the coins would be
-        stuck (A064).
+        VerificationError: `weight-not-standard`, above which nodes do not relay it and the coins would be stuck (A064).
     """
-    weight = (
-        len(tx.serialize_stripped()) * WITNESS_SCALE_FACTOR + SEGWIT_MARKER_WEIGHT + sum(satisfaction_weights)
-    )
+    weight = worst_case_weight(node, len(tx.serialize_stripped()), len(tx.inputs))
     if weight > MAX_STANDARD_WEIGHT:
         raise VerificationError(
             "weight-not-standard",
             f"the signed transaction would weigh up to {weight} WU, and nodes relay at most {MAX_STANDARD_WEIGHT} WU",
             remedy="split the payment into several transactions",
-            weight=weight,
+            weight=int(weight),
             limit=MAX_STANDARD_WEIGHT,
         )
-    return Weight(weight)
+    return weight
 
 
 def cost(proven: Sequence[int], outputs: Sequence[TxOutput], weight: Weight) -> Cost:

@@ -13,10 +13,16 @@ from types import MappingProxyType
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.seal import Seal
+from falconer_shared.verify.inputs import VerifiedInput
 from falconer_shared.verify.partial import Signatures, check_partial_signatures
 from falconer_shared.verify.transaction import VerifiedTransaction
 
 _SEAL = Seal(__name__)
+
+
+def signed_by(item: VerifiedInput, signatures: Signatures) -> list[int]:
+    """Positions in the descriptor of the keys that signed this input."""
+    return [position for position, key in enumerate(item.scripts.pubkeys) if key in signatures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +41,19 @@ class SignatureVerifiedPsbt:
         """Positions in the descriptor of the keys that signed every input."""
         return frozenset.intersection(
             *(
-                frozenset(position for position, key in enumerate(item.scripts.pubkeys) if key in signatures)
+                frozenset(signed_by(item, signatures))
                 for item, signatures in zip(self.verified.inputs, self.signatures, strict=True)
             )
         )
 
     @property
     def complete(self) -> bool:
-        """Whether every input has enough signatures. How many are enough is the descriptor's to say, when it
-        plans.
-        """
-        threshold = self.verified.wallet.threshold
-        return all(len(signatures) >= threshold for signatures in self.signatures)
+        """Whether every input has the signatures of some quorum."""
+        node = self.verified.wallet.descriptor
+        return all(
+            next(node.quorums(signed_by(item, signatures)), None) is not None
+            for item, signatures in zip(self.verified.inputs, self.signatures, strict=True)
+        )
 
 
 def verify_signatures(verified: VerifiedTransaction, answer: UntrustedPsbt) -> SignatureVerifiedPsbt:

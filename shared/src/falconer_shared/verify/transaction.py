@@ -22,14 +22,14 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime
 
-from falconer_shared.bitcoin.script import p2pkh
 from falconer_shared.bitcoin.sighash import Bip143
 from falconer_shared.bitcoin.transaction import Transaction, unsigned_hash
+from falconer_shared.descriptor.ast import Node
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.seal import Seal
 from falconer_shared.units import LOCKTIME_THRESHOLD, Amount, FeeRate, Weight
-from falconer_shared.verify.fees import Cost, cost, worst_case_weight
+from falconer_shared.verify.fees import Cost, cost, signed_weight
 from falconer_shared.verify.inputs import (
     SEQUENCE_SIGNALS_REPLACEMENT_BELOW,
     SIGHASH_ALL,
@@ -132,10 +132,9 @@ def verify(psbt: UntrustedPsbt, wallet: RegisteredWallet, known: KnownIndexes) -
     proven = prove_inputs(psbt, wallet)
     reached = known.extended(place for place in (item.place for item in proven))
     outputs = prove_outputs(psbt, wallet, reached)
-    node = wallet.descriptor
-    weight = worst_case_weight(psbt.tx, [node.max_satisfaction_weight] * len(proven))
+    weight = signed_weight(psbt.tx, wallet.descriptor)
     sums = cost([item.amount for item in proven], psbt.tx.outputs, weight)
-    inputs = _with_digests(psbt.tx, proven)
+    inputs = _with_digests(psbt.tx, wallet.descriptor, proven)
     check_partial_signatures(inputs, psbt)
     return VerifiedTransaction(
         psbt=psbt,
@@ -172,11 +171,11 @@ def _check_structure(psbt: UntrustedPsbt) -> None:
         )
 
 
-def _with_digests(tx: Transaction, proven: tuple[ProvenInput, ...]) -> tuple[VerifiedInput, ...]:
+def _with_digests(tx: Transaction, node: Node, proven: tuple[ProvenInput, ...]) -> tuple[VerifiedInput, ...]:
     hasher = Bip143(tx)
     questions = []
     for item in proven:
-        script_code = _script_code(item)
+        script_code = node.script_code(item.scripts)
         digest = hasher.digest(item.index, script_code, item.amount, SIGHASH_ALL)
         questions.append(Question(item.index, script_code, item.amount, SIGHASH_ALL, digest))
     must_agree(tx.serialize_stripped(), questions)
@@ -194,13 +193,6 @@ def _with_digests(tx: Transaction, proven: tuple[ProvenInput, ...]) -> tuple[Ver
         )
         for item, question in zip(proven, questions, strict=True)
     )
-
-
-def _script_code(item: ProvenInput) -> bytes:
-    """BIP 143: the witness script, or for P2WPKH the P2PKH script of the key hash that the proven script
-    holds.
-    """
-    return item.scripts.witness_script or p2pkh(item.script_pubkey[2:])
 
 
 def _notes(

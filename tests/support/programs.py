@@ -1,0 +1,155 @@
+"""The two programs as their users run them: separate processes with separate homes, driven from outside.
+
+`Coordinator` runs `falconer` and reads its JSON. `Signer` runs `falconer-offline` in a network namespace without interfaces, and
+answers its prompts through a pseudo-terminal as a person would: there is no flag that confirms anything.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pexpect
+
+BIN = Path(sys.executable).parent
+SECONDS = 60
+"""How long a program may be silent before it counts as hung."""
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+class UnexpectedExitError(Exception):
+    """A program ended with another status than the one that was expected; the text holds what it said."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program did: its exit status, its standard output, and what it showed a person."""
+
+    status: int
+    stdout: str
+    shown: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.stdout)
+        return document
+
+    @property
+    def refusals(self) -> list[str]:
+        """The ids of a refusal."""
+        return [rule["id"] for rule in self.json["rules"]]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """This process's environment without anything that points a program to another home."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FALCONER_", "XDG_", "PYTHON")) and name != "COLUMNS"
+    }
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm-256color", **extra}
+
+
+def _ended(name: str, arguments: Sequence[object], outcome: Outcome, expect: int) -> Outcome:
+    if outcome.status != expect:
+        words = " ".join(str(argument) for argument in arguments)
+        raise UnexpectedExitError(
+            f"{name} {words}: status {outcome.status} instead of {expect}\n{outcome.shown}\n{outcome.stdout}"
+        )
+    return outcome
+
+
+@dataclass(frozen=True)
+class Coordinator:
+    """`falconer` with one home."""
+
+    home: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: object, expect: int = 0, json_output: bool = True) -> Outcome:
+        command = [str(BIN / "falconer"), *(str(argument) for argument in arguments)]
+        if json_output:
+            command.append("--json")
+        done = subprocess.run(
+            command,
+            env=clean_environment(FALCONER_HOME=str(self.home), **self.environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=5 * SECONDS,
+            check=False,
+        )
+        return _ended("falconer", arguments, Outcome(done.returncode, done.stdout, done.stderr), expect)
+
+    def json(self, *arguments: object, expect: int = 0) -> dict[str, Any]:
+        return self.run(*arguments, expect=expect).json
+
+
+@dataclass(frozen=True)
+class Signer:
+    """`falconer-offline` with one home, in a namespace without a network."""
+
+    home: Path
+    name: str
+    passphrase: str = "correct horse battery"
+    network_namespace: bool = True
+
+    def command(self, *arguments: object) -> list[str]:
+        words = [str(BIN / "falconer-offline"), *(str(argument) for argument in arguments)]
+        if self.network_namespace:
+            unshare = shutil.which("unshare")
+            if unshare is None:
+                raise FileNotFoundError("unshare, from Debian's util-linux")
+            words = [unshare, "--map-current-user", "--net", *words]
+        return words
+
+    def run(
+        self,
+        *arguments: object,
+        answers: Sequence[tuple[str, str]] = (),
+        expect: int = 0,
+        json_output: bool = False,
+    ) -> Outcome:
+        """Run a command in a pseudo-terminal; `answers` are prompts, in order, and what is typed at them.
+
+        With `json_output`, standard output is a file, so that the document and what the person sees stay apart.
+        """
+        words = self.command(*arguments)
+        environment = clean_environment(FALCONER_OFFLINE_HOME=str(self.home), COLUMNS="120")
+        seen = io.StringIO()
+        report = self.home.parent / f".{self.home.name}.stdout"
+        if json_output:
+            words = ["/bin/sh", "-c", 'out="$1"; shift; exec "$@" --json >"$out"', "sh", str(report), *words]
+        child = pexpect.spawn(
+            words[0], words[1:], env=environment, timeout=SECONDS, encoding="utf-8", dimensions=(60, 120)
+        )
+        child.logfile_read = seen
+        try:
+            for prompt, answer in answers:
+                child.expect_exact(prompt)
+                child.sendline(answer)
+            child.expect(pexpect.EOF)
+        except (pexpect.EOF, pexpect.TIMEOUT) as problem:
+            child.close(force=True)
+            waiting = prompt if answers else "the end"
+            raise UnexpectedExitError(
+                f"falconer-offline {' '.join(map(str, arguments))}: {type(problem).__name__} while waiting for"
+                f" {waiting!r} (status {child.exitstatus})\n{seen.getvalue()}"
+            ) from problem
+        child.close()
+        status = child.exitstatus if child.exitstatus is not None else 128 + int(child.signalstatus or 0)
+        shown = _ESCAPES.sub("", seen.getvalue()).replace("\r\n", "\n")
+        stdout = report.read_text(encoding="utf-8") if json_output else shown
+        if json_output:
+            report.unlink()
+        return _ended("falconer-offline", arguments, Outcome(status, stdout, shown), expect)
