@@ -1,0 +1,112 @@
+"""What is judged, and what judging says: plain facts in, verdicts out, no wallet and no disk.
+
+The coordinator's precheck and the signer's judgement are one function over these facts; each fills in what it can prove.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from falconer_shared.bitcoin.transaction import OutPoint
+from falconer_shared.policy.document import Policy
+from falconer_shared.policy.history import SpendEntry
+from falconer_shared.policy.values import NO_LIMIT
+from falconer_shared.units import Amount, FeeRate
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one signer of a k-of-n wallet enforces of a limit on a sum over a window.
+
+    A coordinator may rotate signers, and each sees only what it signed. A transaction takes k signatures; if each of n signers
+    signs sums of at most floor(limit * k / n), all sums together take at most n * limit * k / n of k signatures each, which is
+    at most the limit. `whole` holds where mandatory signers see every transaction.
+    """
+
+    k: int
+    n: int
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.n:
+            raise ValueError("a share is k of n, 1 <= k <= n")
+
+    def of(self, limit: int) -> int:
+        """The part of `limit` (satoshis) that this signer may let pass by itself."""
+        return limit if self.whole else limit * self.k // self.n
+
+
+def share_of(policy: Policy, k: int, n: int) -> Share:
+    """The share of each signer of a k-of-n wallet under this policy: whole only where it names mandatory signers."""
+    return Share(k, n, whole=bool(policy.mandatory_signers))
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An output that is not proven ours: everything counts that is not (A132). `script` is what is compared."""
+
+    address: str
+    script: bytes
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """A transaction as the rules see it.
+
+    `anchor` is the coin that its intent names; `spent` is inputs minus own outputs, fee included; `fee_rate` is over the
+    worst-case size; `approvers` are those whose signature over the intent verified; `entries` is the history of this wallet for
+    at least the longest window; `now` is seconds since 1970.
+    """
+
+    anchor: OutPoint
+    unsigned_hash: str
+    payments: tuple[Payment, ...]
+    spent: Amount
+    fee: Amount
+    fee_rate: FeeRate
+    approvers: frozenset[str]
+    requester: str
+    strategy: str
+    entries: tuple[SpendEntry, ...]
+    now: int
+    share: Share
+
+    def paid(self) -> Mapping[str, int]:
+        """Satoshis by foreign address."""
+        sums: dict[str, int] = {}
+        for payment in self.payments:
+            sums[payment.address] = sums.get(payment.address, 0) + int(payment.amount)
+        return MappingProxyType(sums)
+
+
+class Outcome(enum.Enum):
+    """What a rule says. `UNSEEN` is for what this side cannot see: it says so and never pretends."""
+
+    PASS = "pass"  # noqa: S105  (not a password)
+    FAIL = "fail"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule's judgement.
+
+    `value` and `limit` are spelt as the lines `rule ...` of requests and receipts spell them, without spaces; `id` is the
+    refusal id of a failed rule, and `message` its sentence.
+    """
+
+    rule: str
+    outcome: Outcome
+    value: str | None = None
+    limit: str | None = None
+    id: str | None = None
+    message: str = ""
+
+    @property
+    def words(self) -> tuple[str, str, str, str]:
+        """Rule, outcome, value, limit: the words of a line `rule`."""
+        return (self.rule, self.outcome.value, self.value or NO_LIMIT, self.limit or NO_LIMIT)
