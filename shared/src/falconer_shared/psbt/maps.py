@@ -70,6 +70,8 @@ def _long_size(data: bytes, position: int, where: str) -> tuple[int, int]:
 
 def write_map(fields: Mapping[bytes, bytes]) -> bytes:
     """The bytes of a map, fields in their order, the closing zero included."""
+    if b"" in fields:
+        raise ValueError("an empty key would end the map")
     parts: list[bytes] = []
     for key, value in fields.items():
         parts.append(prefixed(key))

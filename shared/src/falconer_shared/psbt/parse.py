@@ -85,7 +85,7 @@ class UntrustedPsbt:
         version = _version(global_map)
         check_fields(global_map, GLOBAL_FIELDS, version, "global map")
         tx = _unsigned_tx(global_map) if version == 0 else None
-        counts = (len(tx.inputs), len(tx.outputs)) if tx else version2.read_counts(global_map)
+        counts = version2.read_counts(global_map) if tx is None else (len(tx.inputs), len(tx.outputs))
         _check_counts(*counts, left=len(raw) - position)
         budget = MAX_FIELDS - len(global_map)
         maps: list[Map] = []
@@ -99,11 +99,13 @@ class UntrustedPsbt:
         if position != len(raw):
             raise Malformed("psbt-trailing-bytes", f"{len(raw) - position} bytes behind the last map", position=position)
         input_maps, output_maps = maps[: counts[0]], maps[counts[0] :]
+        if tx is None:
+            tx = version2.assemble(global_map, input_maps, output_maps)
         transactions: dict[bytes, Transaction] = {}
         return cls(
             raw,
             version,
-            tx or version2.assemble(global_map, input_maps, output_maps),
+            tx,
             MappingProxyType(global_map),
             tuple([PsbtInput(index, fields, transactions) for index, fields in enumerate(input_maps)]),
             tuple([PsbtOutput(index, fields) for index, fields in enumerate(output_maps)]),
@@ -201,6 +203,9 @@ def _public(fields: Map) -> Map:
 
 def _version(global_map: Map) -> int:
     raw = global_map.get(_VERSION, bytes(4))
+    # the width first: a number of a million digits must not become one
+    if len(raw) != 4:
+        raise Malformed("psbt-value-size", f"global map: VERSION with {len(raw)} bytes")
     version = int.from_bytes(raw, "little")
     if version not in {0, 2}:
         raise Malformed("psbt-version-unsupported", f"a PSBT of version {version}; there are only 0 and 2", version=version)
