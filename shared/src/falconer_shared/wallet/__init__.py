@@ -1,0 +1,1 @@
+"""A wallet that people registered, and what belongs to it."""
