@@ -33,7 +33,9 @@ MULTI_PATH = "48h/1h/0h/2h"
 
 def root(seed: int) -> HDKey:
     """A master key for tests from a small number."""
-    return HDKey.from_seed(hashlib.sha512(b"falconer test key %d" % seed).digest(), NETWORKS["regtest"]["xprv"])
+    return HDKey.from_seed(
+        hashlib.sha512(b"falconer test key %d" % seed).digest(), NETWORKS["regtest"]["xprv"]
+    )
 
 
 def key_expression(seed: int, path: str = SINGLE_PATH) -> str:
@@ -79,9 +81,7 @@ def funding(script: bytes, amount: int, salt: int = 0, position: int = 0) -> Tra
     """A transaction of somebody else's that pays `amount` to `script` at output `position`."""
     decoys = tuple(TxOutput(Amount(1_000 + n), b"\x00\x14" + bytes([n]) * 20) for n in range(position))
     spent = OutPoint(hashlib.sha256(b"coin %d" % salt).digest(), 0)
-    return Transaction(
-        2, (TxInput(spent, b"", 0xFFFFFFFD),), (*decoys, TxOutput(Amount(amount), script)), 0
-    )
+    return Transaction(2, (TxInput(spent, b"", 0xFFFFFFFD),), (*decoys, TxOutput(Amount(amount), script)), 0)
 
 
 @dataclass
@@ -101,7 +101,9 @@ class Payment:
 
     def previous(self) -> list[Transaction]:
         return [
-            funding(self.wallet.scripts(place.branch, place.index).script_pubkey, amount, salt, position=salt % 3)
+            funding(
+                self.wallet.scripts(place.branch, place.index).script_pubkey, amount, salt, position=salt % 3
+            )
             for salt, (place, amount) in enumerate(self.coins)
         ]
 
@@ -147,11 +149,11 @@ def signed(psbt: UntrustedPsbt, verified: object, seeds: Sequence[int]) -> Untru
     inputs = verified.inputs  # type: ignore[attr-defined]
     keys = verified.wallet.keys  # type: ignore[attr-defined]
     by_fingerprint = {root(seed).my_fingerprint: seed for seed in seeds}
-    additions: dict[int, list[tuple[bytes, bytes]]] = {}
+    additions: dict[int, dict[bytes, bytes]] = {}
     for item in inputs:
         for key, pubkey in zip(keys, item.scripts.pubkeys, strict=True):
             seed = by_fingerprint.get(key.fingerprint)
             if seed is not None:
                 secret = private_key(seed, key.origin, item.place)
-                additions.setdefault(item.index, []).append((b"\x02" + pubkey, ecdsa(secret, item.digest)))
+                additions.setdefault(item.index, {})[b"\x02" + pubkey] = ecdsa(secret, item.digest)
     return psbt.with_fields(input_add=additions)

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from falconer_shared.bitcoin.curve import verify_ecdsa
-from falconer_shared.encoding.reader import ByteReader
-from falconer_shared.errors import Malformed, VerificationError
+from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.verify.inputs import VerifiedInput
 
@@ -68,22 +67,17 @@ def check_signature(item: VerifiedInput, key: bytes, signature: bytes) -> None:
         ) from refused
 
 
-def _of_final_witness(item: VerifiedInput, witness: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The signatures of an input that a signer finalised by itself. The witness is rebuilt later; only they
-    are taken.
-    """
-    try:
-        reader = ByteReader(witness, f"final witness of input {item.index}")
-        count = reader.compact_size()
-        if count > MAX_WITNESS_ITEMS:
-            raise reader.error(f"{count} items")
-        items = [reader.prefixed() for _ in range(count)]
-        reader.end()
-    except Malformed as fault:
-        raise VerificationError("signature-witness-unreadable", fault.message, input=item.index) from fault
+def _of_final_witness(item: VerifiedInput, witness: tuple[bytes, ...]) -> Iterator[tuple[bytes, bytes]]:
+    """The signatures of an input that a signer finalised by itself. The witness is rebuilt later; only they are taken."""
+    if len(witness) > MAX_WITNESS_ITEMS:
+        raise VerificationError(
+            "signature-witness-unreadable",
+            f"the final witness of input {item.index} has {len(witness)} items, more than any of our scripts takes",
+            input=item.index,
+        )
     candidates = [
         part
-        for part in items
+        for part in witness
         if part and part != item.scripts.witness_script and part not in item.scripts.pubkeys
     ]
     keys = list(item.scripts.pubkeys)
