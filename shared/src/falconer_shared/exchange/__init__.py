@@ -1,0 +1,1 @@
+"""What crosses the gap: requests one way, receipts and signatures the other (docs/formats.md)."""
