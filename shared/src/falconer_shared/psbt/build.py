@@ -10,24 +10,28 @@ from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.fields import GlobalType, InputType, OutputType, field_key
 from falconer_shared.psbt.parse import Map, UntrustedPsbt, from_maps
 
-GLOBAL_STRUCTURE: Final = frozenset({
-    field_key(GlobalType.UNSIGNED_TX),
-    field_key(GlobalType.TX_VERSION),
-    field_key(GlobalType.FALLBACK_LOCKTIME),
-    field_key(GlobalType.INPUT_COUNT),
-    field_key(GlobalType.OUTPUT_COUNT),
-    field_key(GlobalType.TX_MODIFIABLE),
-    field_key(GlobalType.VERSION),
-})
+GLOBAL_STRUCTURE: Final = frozenset(
+    {
+        field_key(GlobalType.UNSIGNED_TX),
+        field_key(GlobalType.TX_VERSION),
+        field_key(GlobalType.FALLBACK_LOCKTIME),
+        field_key(GlobalType.INPUT_COUNT),
+        field_key(GlobalType.OUTPUT_COUNT),
+        field_key(GlobalType.TX_MODIFIABLE),
+        field_key(GlobalType.VERSION),
+    }
+)
 """Global fields that say which transaction this is and in which version, and nothing else."""
 
-INPUT_STRUCTURE: Final = frozenset({
-    field_key(InputType.PREVIOUS_TXID),
-    field_key(InputType.OUTPUT_INDEX),
-    field_key(InputType.SEQUENCE),
-    field_key(InputType.REQUIRED_TIME_LOCKTIME),
-    field_key(InputType.REQUIRED_HEIGHT_LOCKTIME),
-})
+INPUT_STRUCTURE: Final = frozenset(
+    {
+        field_key(InputType.PREVIOUS_TXID),
+        field_key(InputType.OUTPUT_INDEX),
+        field_key(InputType.SEQUENCE),
+        field_key(InputType.REQUIRED_TIME_LOCKTIME),
+        field_key(InputType.REQUIRED_HEIGHT_LOCKTIME),
+    }
+)
 """The same of an input."""
 
 OUTPUT_STRUCTURE: Final = frozenset({field_key(OutputType.AMOUNT), field_key(OutputType.SCRIPT)})
@@ -35,7 +39,8 @@ OUTPUT_STRUCTURE: Final = frozenset({field_key(OutputType.AMOUNT), field_key(Out
 
 
 def new_psbt(tx: Transaction, version: int = 0) -> UntrustedPsbt:
-    """A PSBT of version 0 or 2 that holds the unsigned transaction `tx` and nothing else (BIP 174 and 370, Creator).
+    """A PSBT of version 0 or 2 that holds the unsigned transaction `tx` and nothing else (BIP 174 and 370,
+    Creator).
 
     The result has no modifiable flags: nobody may add an input or output to it.
 
@@ -54,8 +59,8 @@ def new_psbt(tx: Transaction, version: int = 0) -> UntrustedPsbt:
 def to_version(psbt: UntrustedPsbt, version: int) -> UntrustedPsbt:
     """The same transaction and the same fields in a PSBT of the other version.
 
-    Locktime requirements of single inputs and modifiable flags have no place in version 0 and are lost; the locktime that follows
-    from them is kept, and the whole transaction is compared afterwards (A087).
+    Locktime requirements of single inputs and modifiable flags have no place in version 0 and are lost; the
+    locktime that follows from them is kept, and the whole transaction is compared afterwards (A087).
 
     Raises:
         VerificationError: `psbt-conversion-changes-transaction`.
@@ -66,11 +71,19 @@ def to_version(psbt: UntrustedPsbt, version: int) -> UntrustedPsbt:
     global_map, input_maps, output_maps = _structure(psbt.tx, version)
     converted = from_maps(
         {**global_map, **free_fields(psbt.global_map, GLOBAL_STRUCTURE)},
-        [{**new, **free_fields(old, INPUT_STRUCTURE)} for new, old in zip(input_maps, psbt.input_maps, strict=True)],
-        [{**new, **free_fields(old, OUTPUT_STRUCTURE)} for new, old in zip(output_maps, psbt.output_maps, strict=True)],
+        [
+            {**new, **free_fields(old, INPUT_STRUCTURE)}
+            for new, old in zip(input_maps, psbt.input_maps, strict=True)
+        ],
+        [
+            {**new, **free_fields(old, OUTPUT_STRUCTURE)}
+            for new, old in zip(output_maps, psbt.output_maps, strict=True)
+        ],
     )
     if converted.tx != psbt.tx:
-        raise VerificationError("psbt-conversion-changes-transaction", f"version {version} cannot hold this transaction")
+        raise VerificationError(
+            "psbt-conversion-changes-transaction", f"version {version} cannot hold this transaction"
+        )
     return converted
 
 

@@ -1,9 +1,10 @@
 """One PSBT out of several for the same transaction (BIP 174, Combiner).
 
-Nothing is preferred over anything: PSBTs whose unsigned transactions differ are refused, and so are two values for one key
-(A082). An answer may lack whatever it was trimmed of, and may come in the other version; what describes the transaction
-is taken from the original. The fields of each map are sorted by key, so the result does not depend on the order of the
-answers. Whether a signature signs anything is for `verify.signatures` to say.
+Nothing is preferred over anything: PSBTs whose unsigned transactions differ are refused, and so are two
+values for one key (A082). An answer may lack whatever it was trimmed of, and may come in the other version;
+what describes the transaction is taken from the original. The fields of each map are sorted by key, so the
+result does not depend on the order of the answers. Whether a signature signs anything is for
+`verify.signatures` to say.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def combine(original: UntrustedPsbt, *answers: UntrustedPsbt) -> UntrustedPsbt:
     inputs = zip(original.input_maps, *(answer.input_maps for answer in answers), strict=True)
     outputs = zip(original.output_maps, *(answer.output_maps for answer in answers), strict=True)
     return from_maps(
-        _union([original.global_map, *(answer.global_map for answer in answers)], GLOBAL_STRUCTURE, "global map"),
+        _union(
+            [original.global_map, *(answer.global_map for answer in answers)], GLOBAL_STRUCTURE, "global map"
+        ),
         [_union(maps, INPUT_STRUCTURE, f"input {index}") for index, maps in enumerate(inputs)],
         [_union(maps, OUTPUT_STRUCTURE, f"output {index}") for index, maps in enumerate(outputs)],
     )
@@ -44,6 +47,8 @@ def _union(maps: Sequence[Map], structure: frozenset[bytes], where: str) -> Map:
         for key, value in free_fields(fields, structure).items():
             if combined.setdefault(key, value) != value:
                 raise VerificationError(
-                    "psbt-combine-conflict", f"{where}: two values for field {key[:40].hex()}", field=key[:40].hex()
+                    "psbt-combine-conflict",
+                    f"{where}: two values for field {key[:40].hex()}",
+                    field=key[:40].hex(),
                 )
     return {key: combined[key] for key in sorted(combined)}

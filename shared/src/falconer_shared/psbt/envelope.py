@@ -1,9 +1,10 @@
 """From what a file, a frame or a pipe holds to the binary form of a PSBT.
 
-Two spellings are taken, told apart by their first bytes and never by trial: the binary form, byte for byte, and base64 in
-the standard alphabet with its padding (BIP 174). White space may surround the base64 text, because files of text end in a line
-feed; inside it there is none. Hexadecimal, URL-safe base64, a byte order mark and wrapped lines are refused with what to do
-about them (A081): two tools that decode one file differently would show two transactions.
+Two spellings are taken, told apart by their first bytes and never by trial: the binary form, byte for byte,
+and base64 in the standard alphabet with its padding (BIP 174). White space may surround the base64 text,
+because files of text end in a line feed; inside it there is none. Hexadecimal, URL-safe base64, a byte order
+mark and wrapped lines are refused with what to do about them (A081): two tools that decode one file
+differently would show two transactions.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ MAGIC = b"psbt\xff"
 """BIP 174: the first five bytes."""
 
 MAX_PSBT_BYTES = 16 * 1024 * 1024
-"""Bytes of a PSBT file, in either spelling: 1,470 inputs (all that a standard transaction holds) leave 11 kB for the previous
-transaction of each."""
+"""Bytes of a PSBT file, in either spelling: 1,470 inputs (all that a standard transaction holds) leave 11 kB
+for the previous transaction of each."""
 
 _BASE64_START = b"cHNidP"
 _HEX_START = MAGIC.hex().encode("ascii")
@@ -30,11 +31,14 @@ def binary(data: bytes) -> bytes:
     """The binary form of `data`, which begins with the magic bytes; nothing behind them is looked at.
 
     Raises:
-        Malformed: `psbt-too-large`, `psbt-empty`, `psbt-not-recognised`, `psbt-hex-refused`, `psbt-base64-malformed`.
+        Malformed: `psbt-too-large`, `psbt-empty`, `psbt-not-recognised`, `psbt-hex-refused`,
+        `psbt-base64-malformed`.
     """
     if len(data) > MAX_PSBT_BYTES:
         raise Malformed(
-            "psbt-too-large", f"{len(data)} bytes are more than the {MAX_PSBT_BYTES} that a PSBT may have", size=len(data)
+            "psbt-too-large",
+            f"{len(data)} bytes are more than the {MAX_PSBT_BYTES} that a PSBT may have",
+            size=len(data),
         )
     if data.startswith(MAGIC):
         return data
@@ -43,7 +47,9 @@ def binary(data: bytes) -> bytes:
         return _from_base64(text)
     if text[: len(_HEX_START)].lower() == _HEX_START:
         raise Malformed(
-            "psbt-hex-refused", "this is a PSBT in hexadecimal", remedy="convert it first: xxd -r -p FILE > FILE.psbt"
+            "psbt-hex-refused",
+            "this is a PSBT in hexadecimal",
+            remedy="convert it first: xxd -r -p FILE > FILE.psbt",
         )
     if not text:
         raise Malformed("psbt-empty", "nothing there: a PSBT was expected")

@@ -1,9 +1,10 @@
 """The types of fields that Falconer knows, what each must look like, and its own proprietary fields.
 
-One table for each kind of map. A type that is in none of them is carried as it is, byte for byte (BIP 174: "must pass those
-key-value pairs through"), and believed by nobody (A078).
+One table for each kind of map. A type that is in none of them is carried as it is, byte for byte (BIP 174:
+"must pass those key-value pairs through"), and believed by nobody (A078).
 
-Fields of the draft BIP 375 that collide with older ones (global 0x07, also SLIP 19's ownership commitment) are carried unread.
+Fields of the draft BIP 375 that collide with older ones (global 0x07, also SLIP 19's ownership commitment)
+are carried unread.
 """
 
 from __future__ import annotations
@@ -100,9 +101,32 @@ _V2 = frozenset({2})
 _BOTH = frozenset({0, 2})
 
 
+_UNSUPPORTED: Final[Mapping[type[enum.IntEnum], frozenset[enum.IntEnum]]] = MappingProxyType(
+    {
+        GlobalType: frozenset({GlobalType.SP_DLEQ}),
+        InputType: frozenset(
+            {
+                InputType.POR_COMMITMENT,
+                InputType.MUSIG2_PARTICIPANT_PUBKEYS,
+                InputType.MUSIG2_PUB_NONCE,
+                InputType.MUSIG2_PARTIAL_SIG,
+                InputType.SP_ECDH_SHARE,
+                InputType.SP_DLEQ,
+            }
+        ),
+        OutputType: frozenset({OutputType.SP_V0_INFO, OutputType.SP_V0_LABEL}),
+    }
+)
+"""What BIP 127, 373 and 375 ask of a signer. Carried and never acted on, so whoever verifies must refuse it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field must look like: bytes of key data, bytes of value, versions that may carry it, and what is inside."""
+    """What a field must look like: bytes of key data, bytes of value, versions that may carry it, and what is
+    inside.
+
+    `unsupported` marks what asks a signer for an act that Falconer does not know.
+    """
 
     name: str
     kind: int
@@ -110,6 +134,7 @@ class Field:
     value_sizes: Sizes
     versions: frozenset[int]
     check: Check | None
+    unsupported: bool
 
 
 def _exactly(*sizes: int) -> frozenset[int]:
@@ -123,7 +148,9 @@ def _field(
     versions: frozenset[int] = _BOTH,
     check: Check | None = None,
 ) -> Field:
-    return Field(kind.name, int(kind), key_sizes, value_sizes, versions, check)
+    return Field(
+        kind.name, int(kind), key_sizes, value_sizes, versions, check, kind in _UNSUPPORTED[type(kind)]
+    )
 
 
 def _table(*fields: Field) -> Mapping[int, Field]:
@@ -166,8 +193,15 @@ INPUT_FIELDS: Final = _table(
     _field(InputType.PREVIOUS_TXID, value_sizes=_exactly(32), versions=_V2),
     _field(InputType.OUTPUT_INDEX, value_sizes=_exactly(4), versions=_V2),
     _field(InputType.SEQUENCE, value_sizes=_exactly(4), versions=_V2),
-    _field(InputType.REQUIRED_TIME_LOCKTIME, value_sizes=_exactly(4), versions=_V2, check=nested.time_locktime),
-    _field(InputType.REQUIRED_HEIGHT_LOCKTIME, value_sizes=_exactly(4), versions=_V2, check=nested.height_locktime),
+    _field(
+        InputType.REQUIRED_TIME_LOCKTIME, value_sizes=_exactly(4), versions=_V2, check=nested.time_locktime
+    ),
+    _field(
+        InputType.REQUIRED_HEIGHT_LOCKTIME,
+        value_sizes=_exactly(4),
+        versions=_V2,
+        check=nested.height_locktime,
+    ),
     _field(InputType.TAP_KEY_SIG, value_sizes=_SCHNORR),
     _field(InputType.TAP_SCRIPT_SIG, _exactly(64), _SCHNORR),
     _field(InputType.TAP_LEAF_SCRIPT, _ANY, range(1, MAX_PSBT_BYTES), check=nested.control_block),
@@ -208,7 +242,8 @@ def check_fields(fields: Mapping[bytes, bytes], table: Mapping[int, Field], vers
     """Every known field of a map has the shape that its BIP gives it; every type number is minimal.
 
     Raises:
-        Malformed: `psbt-field-not-in-version`, `psbt-key-size`, `psbt-value-size`, and what the checks of `nested` refuse.
+        Malformed: `psbt-field-not-in-version`, `psbt-key-size`, `psbt-value-size`, and what the checks of
+        `nested` refuse.
     """
     for key, value in fields.items():
         field = table.get(key[0])
@@ -218,7 +253,8 @@ def check_fields(fields: Mapping[bytes, bytes], table: Mapping[int, Field], vers
             continue
         if version not in field.versions:
             raise Malformed(
-                "psbt-field-not-in-version", f"{where}: {field.name} has no place in a PSBT of version {version}"
+                "psbt-field-not-in-version",
+                f"{where}: {field.name} has no place in a PSBT of version {version}",
             )
         if len(key) - 1 not in field.key_sizes:
             raise Malformed("psbt-key-size", f"{where}: {field.name} with {len(key) - 1} bytes of key data")
@@ -255,7 +291,8 @@ class ProprietaryType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proprietary:
-    """Bounds of one of our fields: bytes of key data, bytes of the value (a multiple of `unit`), how many in one map.
+    """Bounds of one of our fields: bytes of key data, bytes of the value (a multiple of `unit`), how many in
+    one map.
 
     `rule` is the refusal of whatever is outside.
     """
@@ -274,22 +311,34 @@ MAX_APPROVALS = 32
 MAX_RECEIPTS = 32
 """Receipts that one request carries: one for each signer machine, and a script holds at most 20 keys."""
 
-PROPRIETARY_FIELDS: Final[Mapping[ProprietaryType, Proprietary]] = MappingProxyType({
-    field.kind: field
-    for field in (
-        Proprietary(ProprietaryType.REQUEST, 0, 8 * KIB, rule="psbt-request-bounds"),
-        Proprietary(ProprietaryType.INTENT, 0, 16 * KIB, rule="psbt-intent-bounds"),
-        Proprietary(
-            ProprietaryType.APPROVAL, KEY_HASH_BYTES, 2 * KIB, rule="psbt-approval-bounds", max_count=MAX_APPROVALS
-        ),
-        Proprietary(ProprietaryType.COORDINATOR_SIGNATURE, 0, 2 * KIB, rule="psbt-coordinator-signature-bounds"),
-        Proprietary(ProprietaryType.BLOCK_HEADERS, 4, 200_000, rule="psbt-headers-bounds", unit=80),
-        Proprietary(
-            ProprietaryType.RECEIPT, KEY_HASH_BYTES, 8 * KIB, rule="psbt-receipt-bounds", max_count=MAX_RECEIPTS
-        ),
-        Proprietary(ProprietaryType.MERKLE_PROOF, 0, 8 * KIB, rule="psbt-merkle-proof-bounds"),
-    )
-})
+PROPRIETARY_FIELDS: Final[Mapping[ProprietaryType, Proprietary]] = MappingProxyType(
+    {
+        field.kind: field
+        for field in (
+            Proprietary(ProprietaryType.REQUEST, 0, 8 * KIB, rule="psbt-request-bounds"),
+            Proprietary(ProprietaryType.INTENT, 0, 16 * KIB, rule="psbt-intent-bounds"),
+            Proprietary(
+                ProprietaryType.APPROVAL,
+                KEY_HASH_BYTES,
+                2 * KIB,
+                rule="psbt-approval-bounds",
+                max_count=MAX_APPROVALS,
+            ),
+            Proprietary(
+                ProprietaryType.COORDINATOR_SIGNATURE, 0, 2 * KIB, rule="psbt-coordinator-signature-bounds"
+            ),
+            Proprietary(ProprietaryType.BLOCK_HEADERS, 4, 200_000, rule="psbt-headers-bounds", unit=80),
+            Proprietary(
+                ProprietaryType.RECEIPT,
+                KEY_HASH_BYTES,
+                8 * KIB,
+                rule="psbt-receipt-bounds",
+                max_count=MAX_RECEIPTS,
+            ),
+            Proprietary(ProprietaryType.MERKLE_PROOF, 0, 8 * KIB, rule="psbt-merkle-proof-bounds"),
+        )
+    }
+)
 
 OUR_PREFIX = bytes((GlobalType.PROPRIETARY,)) + prefixed(IDENTIFIER)
 """How the key of every field of ours begins, in every map."""
@@ -300,8 +349,11 @@ def proprietary_key(subtype: ProprietaryType, data: bytes = b"") -> bytes:
     return OUR_PREFIX + bytes((subtype,)) + data
 
 
-def proprietary_fields(fields: Mapping[bytes, bytes], subtype: ProprietaryType, where: str) -> dict[bytes, bytes]:
-    """Our fields of that subtype in a map, key data to value, in the order of the map, each inside its bounds.
+def proprietary_fields(
+    fields: Mapping[bytes, bytes], subtype: ProprietaryType, where: str
+) -> dict[bytes, bytes]:
+    """Our fields of that subtype in a map, key data to value, in the order of the map, each inside its
+    bounds.
 
     Raises:
         Malformed: the `rule` of the field.

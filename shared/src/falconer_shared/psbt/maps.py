@@ -2,8 +2,8 @@
 
     <map> := { <key length> <key> <value length> <value> } 0x00
 
-Guaranteed for what `read_map` returns: every length is minimal and inside the data, no key occurs twice (A070), the order is
-kept. `write_map` is its exact inverse.
+Guaranteed for what `read_map` returns: every length is minimal and inside the data, no key occurs twice
+(A070), the order is kept. `write_map` is its exact inverse.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from falconer_shared.encoding.reader import ByteReader, prefixed
 from falconer_shared.errors import Malformed
 
 MAX_FIELDS = 250_000
-"""Key-value pairs in one PSBT: 10,000 inputs with 25 fields each, and the bound on the time and memory that junk can take
-(a pair takes three bytes in the file and about 200 in memory)."""
+"""Key-value pairs in one PSBT: 10,000 inputs with 25 fields each, and the bound on the time and memory that
+junk can take (a pair takes three bytes in the file and about 200 in memory)."""
 
 
 def read_map(data: bytes, position: int, where: str, budget: int) -> tuple[dict[bytes, bytes], int]:
@@ -58,7 +58,9 @@ def read_map(data: bytes, position: int, where: str, budget: int) -> tuple[dict[
         if key in fields:
             raise Malformed("psbt-duplicate-key", f"{where}: key {key[:40].hex()} occurs twice")
         if len(fields) >= budget:
-            raise Malformed("psbt-too-many-fields", f"{where}: more than the {MAX_FIELDS} fields that a PSBT may have")
+            raise Malformed(
+                "psbt-too-many-fields", f"{where}: more than the {MAX_FIELDS} fields that a PSBT may have"
+            )
         fields[key] = data[start:position]
 
 

@@ -1,7 +1,8 @@
 """What the values of fields must look like inside, where a BIP says more than a width.
 
-Each check reads a nested object from its own bytes, which it must use up exactly (A075), and allocates nothing for a
-count that it finds there (A079). `key` is the whole key with its type byte; `where` names the field in errors.
+Each check reads a nested object from its own bytes, which it must use up exactly (A075), and allocates
+nothing for a count that it finds there (A079). `key` is the whole key with its type byte; `where` names the
+field in errors.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ _COMPRESSED = frozenset({2, 3})
 
 
 def pubkeys_in_key(key: bytes, _value: bytes, where: str) -> None:
-    """Key data that begins with one compressed key (BIP 174 partial signatures and derivations, BIP 375 scan keys).
+    """Key data that begins with one compressed key (BIP 174 partial signatures and derivations, BIP 375 scan
+    keys).
 
-    Uncompressed keys are refused: no wallet that Falconer registers has any, and segregated witness forbids them (BIP 143).
+    Uncompressed keys are refused: no wallet that Falconer registers has any, and segregated witness forbids
+    them (BIP 143).
     """
     if key[1] not in _COMPRESSED:
         raise Malformed("psbt-pubkey-form", f"{where}: {key[1:34].hex()} is not a compressed public key")
@@ -63,7 +66,9 @@ def xpub(key: bytes, value: bytes, where: str) -> None:
     _origin(len(value), where)
     depth = key[5]
     if len(value) != 4 + 4 * depth:
-        raise Malformed("psbt-derivation-malformed", f"{where}: a key of depth {depth} with a path of {len(value) // 4 - 1} steps"
+        raise Malformed(
+            "psbt-derivation-malformed",
+            f"{where}: a key of depth {depth} with a path of {len(value) // 4 - 1} steps",
         )
 
 
@@ -101,7 +106,9 @@ def witness(_key: bytes, value: bytes, where: str) -> None:
     else:
         if position == end:
             return
-    raise Malformed("psbt-nested-malformed", f"{where}: the items of the witness do not fill its {end} bytes exactly")
+    raise Malformed(
+        "psbt-nested-malformed", f"{where}: the items of the witness do not fill its {end} bytes exactly"
+    )
 
 
 def taproot_derivation(_key: bytes, value: bytes, where: str) -> None:
@@ -153,7 +160,9 @@ def proprietary(key: bytes, _value: bytes, where: str) -> None:
 def height_locktime(_key: bytes, value: bytes, where: str) -> None:
     """1 to 499,999,999 (BIP 370)."""
     if not 0 < int.from_bytes(value, "little") < 500_000_000:
-        raise Malformed("psbt-locktime-range", f"{where}: {int.from_bytes(value, 'little')} is not a block height")
+        raise Malformed(
+            "psbt-locktime-range", f"{where}: {int.from_bytes(value, 'little')} is not a block height"
+        )
 
 
 def time_locktime(_key: bytes, value: bytes, where: str) -> None:

@@ -4,12 +4,13 @@ Steps, in this order:
 
  1. `envelope`: bounded size, binary or strict base64, magic bytes.
  2. The global map; the version that it names: 0 (BIP 174) or 2 (BIP 370). Nothing else exists.
- 3. How many inputs and outputs: from the unsigned transaction (version 0) or from the counts (version 2), bounded before
-    anything is allocated (A079).
+ 3. How many inputs and outputs: from the unsigned transaction (version 0) or from the counts (version 2),
+    bounded before anything is allocated (A079).
  4. One map for each, then the end of the data (A076).
- 5. Every field that a BIP defines has the form that the BIP defines, and its place in this version (A069, A071, A072).
- 6. The unsigned transaction: the one global field (version 0) or assembled from fields (version 2). There is one
-    source for each of its facts, so no two programs can read two transactions out of one PSBT.
+ 5. Every field that a BIP defines has the form that the BIP defines, and its place in this version (A069,
+    A071, A072).
+ 6. The unsigned transaction: the one global field (version 0) or assembled from fields (version 2). There is
+    one source for each of its facts, so no two programs can read two transactions out of one PSBT.
 
 Not done here: whether anything in it is true. That is `verify`.
 """
@@ -43,12 +44,16 @@ from falconer_shared.seal import Seal
 Map = Mapping[bytes, bytes]
 """Raw key to value, in the order of the file, read-only."""
 
+Fields = Map | Iterable[tuple[bytes, bytes]]
+"""Fields to add: raw keys with their values."""
+
 MAX_OUTPUTS = 10_000
-"""Outputs of a PSBT that is only parsed: a standard transaction holds at most 3,200 that pay to witness key hashes."""
+"""Outputs of a PSBT that is only parsed: a standard transaction holds at most 3,200 that pay to witness key
+hashes.
+"""
 
 _MINT: Final = Seal("UntrustedPsbt.parse")
-_NOTHING: Final[Map] = MappingProxyType({})
-_NOWHERE: Final[Mapping[int, Map]] = MappingProxyType({})
+_NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
 _VERSION = field_key(GlobalType.VERSION)
 _UNSIGNED_TX = field_key(GlobalType.UNSIGNED_TX)
 _TX_MODIFIABLE = field_key(GlobalType.TX_MODIFIABLE)
@@ -56,7 +61,8 @@ _TX_MODIFIABLE = field_key(GlobalType.TX_MODIFIABLE)
 
 @dataclass(frozen=True, slots=True)
 class UntrustedPsbt:
-    """A well-formed PSBT about which nothing is known yet. Made by `parse` alone; equal when its bytes are equal.
+    """A well-formed PSBT about which nothing is known yet. Made by `parse` alone; equal when its bytes are
+    equal.
 
     `raw` is the binary form, `tx` the unsigned transaction, `version` 0 or 2.
     """
@@ -78,7 +84,8 @@ class UntrustedPsbt:
 
         Raises:
             Malformed: with the id of the first thing that is wrong (the modules named above list them), and
-                `psbt-version-unsupported`, `psbt-unsigned-tx-missing`, `psbt-trailing-bytes`, `psbt-truncated`.
+                `psbt-version-unsupported`, `psbt-unsigned-tx-missing`, `psbt-trailing-bytes`,
+                `psbt-truncated`.
         """
         raw = binary(data)
         global_map, position = read_map(raw, len(MAGIC), "global map", MAX_FIELDS)
@@ -97,7 +104,9 @@ class UntrustedPsbt:
             check_fields(fields, INPUT_FIELDS if is_input else OUTPUT_FIELDS, version, where)
             maps.append(MappingProxyType(fields))
         if position != len(raw):
-            raise Malformed("psbt-trailing-bytes", f"{len(raw) - position} bytes behind the last map", position=position)
+            raise Malformed(
+                "psbt-trailing-bytes", f"{len(raw) - position} bytes behind the last map", position=position
+            )
         input_maps, output_maps = maps[: counts[0]], maps[counts[0] :]
         if tx is None:
             tx = version2.assemble(global_map, input_maps, output_maps)
@@ -131,14 +140,35 @@ class UntrustedPsbt:
         return tuple([view.fields for view in self.outputs])
 
     @property
-    def tx_modifiable(self) -> int:
-        """BIP 370 flags of what may still be added or removed; 0 where there are none."""
-        return int.from_bytes(self.global_map.get(_TX_MODIFIABLE, b""), "little")
+    def modifiable(self) -> bool:
+        """Whether any flag says that inputs or outputs may still change, defined by BIP 370 or not."""
+        return any(self.global_map.get(_TX_MODIFIABLE, b""))
+
+    def needs_unsupported(self) -> str | None:
+        """The name of the first field that asks a signer for something that Falconer does not do; None where
+        there is none.
+        """
+        tables = (
+            (GLOBAL_FIELDS, (self.global_map,)),
+            (INPUT_FIELDS, self.input_maps),
+            (OUTPUT_FIELDS, self.output_maps),
+        )
+        for table, maps in tables:
+            for fields in maps:
+                for key in fields:
+                    known = table.get(key[0])
+                    if known is not None and known.unsupported:
+                        return known.name
+        return None
 
     @property
     def xpubs(self) -> dict[bytes, Derivation]:
         """Extended keys (78 bytes, BIP 32) of the global map to fingerprint and path."""
-        return {key[1:]: split_derivation(value) for key, value in self.global_map.items() if key[0] == GlobalType.XPUB}
+        return {
+            key[1:]: split_derivation(value)
+            for key, value in self.global_map.items()
+            if key[0] == GlobalType.XPUB
+        }
 
     def proprietary(self, subtype: ProprietaryType) -> dict[bytes, bytes]:
         """Our own fields of that subtype in the global map: key data to value, bounds enforced.
@@ -150,22 +180,29 @@ class UntrustedPsbt:
 
     def with_fields(
         self,
-        global_add: Map = _NOTHING,
-        input_add: Mapping[int, Map] = _NOWHERE,
-        output_add: Mapping[int, Map] = _NOWHERE,
+        global_add: Fields = (),
+        input_add: Mapping[int, Fields] = _NOWHERE,
+        output_add: Mapping[int, Fields] = _NOWHERE,
     ) -> UntrustedPsbt:
-        """A new PSBT with fields added behind those that are there, sorted by key (BIP 174 Updater and Signer).
+        """A new PSBT with fields added behind those that are there, sorted by key (BIP 174 Updater and
+        Signer).
 
         Raises:
-            VerificationError: `psbt-field-exists` for a key that is already there, with whatever value.
-            Malformed: what `parse` refuses in the result.
+            VerificationError: `psbt-field-exists` for a key that is already there or comes twice, with
+            whatever value. Malformed: what `parse` refuses in the result.
         """
         if not (_inside(input_add, self.inputs) and _inside(output_add, self.outputs)):
             raise IndexError("fields for an input or output that the PSBT does not have")
         added = from_maps(
             _extended(self.global_map, global_add, "global map"),
-            [_extended(fields, input_add.get(n, _NOTHING), f"input {n}") for n, fields in enumerate(self.input_maps)],
-            [_extended(fields, output_add.get(n, _NOTHING), f"output {n}") for n, fields in enumerate(self.output_maps)],
+            [
+                _extended(fields, input_add.get(n, ()), f"input {n}")
+                for n, fields in enumerate(self.input_maps)
+            ],
+            [
+                _extended(fields, output_add.get(n, ()), f"output {n}")
+                for n, fields in enumerate(self.output_maps)
+            ],
         )
         if added.tx != self.tx:
             raise ValueError("adding fields must not change the transaction")
@@ -173,7 +210,9 @@ class UntrustedPsbt:
 
     def without_proprietary(self) -> UntrustedPsbt:
         """A new PSBT without proprietary fields of anybody, for a signer who has no use for them."""
-        return from_maps(_public(self.global_map), map(_public, self.input_maps), map(_public, self.output_maps))
+        return from_maps(
+            _public(self.global_map), map(_public, self.input_maps), map(_public, self.output_maps)
+        )
 
 
 def from_maps(global_map: Map, input_maps: Iterable[Map], output_maps: Iterable[Map]) -> UntrustedPsbt:
@@ -186,14 +225,16 @@ def from_maps(global_map: Map, input_maps: Iterable[Map], output_maps: Iterable[
     return UntrustedPsbt.parse(MAGIC + b"".join([write_map(fields) for fields in maps]))
 
 
-def _extended(fields: Map, added: Map, where: str) -> Map:
-    present = fields.keys() & added.keys()
-    if present:
-        raise VerificationError("psbt-field-exists", f"{where}: field {min(present)[:40].hex()} is already there")
-    return {**fields, **{key: added[key] for key in sorted(added)}}
+def _extended(fields: Map, added: Fields, where: str) -> Map:
+    extended = dict(fields)
+    for key, value in sorted(added.items() if isinstance(added, Mapping) else added):
+        if key in extended:
+            raise VerificationError("psbt-field-exists", f"{where}: field {key[:40].hex()} is already there")
+        extended[key] = value
+    return extended
 
 
-def _inside(added: Mapping[int, Map], views: Sequence[object]) -> bool:
+def _inside(added: Mapping[int, Fields], views: Sequence[object]) -> bool:
     return all(0 <= index < len(views) for index in added)
 
 
@@ -208,18 +249,28 @@ def _version(global_map: Map) -> int:
         raise Malformed("psbt-value-size", f"global map: VERSION with {len(raw)} bytes")
     version = int.from_bytes(raw, "little")
     if version not in {0, 2}:
-        raise Malformed("psbt-version-unsupported", f"a PSBT of version {version}; there are only 0 and 2", version=version)
+        raise Malformed(
+            "psbt-version-unsupported",
+            f"a PSBT of version {version}; there are only 0 and 2",
+            version=version,
+        )
     return version
 
 
 def _unsigned_tx(global_map: Map) -> Transaction:
     raw = global_map.get(_UNSIGNED_TX)
     if raw is None:
-        raise Malformed("psbt-unsigned-tx-missing", "global map: a PSBT of version 0 without an unsigned transaction")
+        raise Malformed(
+            "psbt-unsigned-tx-missing", "global map: a PSBT of version 0 without an unsigned transaction"
+        )
     tx = Transaction.parse_stripped(raw)
     for index, each in enumerate(tx.inputs):
         if each.script_sig:
-            raise Malformed("psbt-unsigned-tx-signed", f"input {index} of the unsigned transaction has a scriptSig", input=index)
+            raise Malformed(
+                "psbt-unsigned-tx-signed",
+                f"input {index} of the unsigned transaction has a scriptSig",
+                input=index,
+            )
     return tx
 
 
@@ -227,6 +278,10 @@ def _check_counts(inputs: int, outputs: int, left: int) -> None:
     if inputs > MAX_INPUTS:
         raise Malformed("psbt-too-many-inputs", f"{inputs} inputs, more than {MAX_INPUTS}", inputs=inputs)
     if outputs > MAX_OUTPUTS:
-        raise Malformed("psbt-too-many-outputs", f"{outputs} outputs, more than {MAX_OUTPUTS}", outputs=outputs)
+        raise Malformed(
+            "psbt-too-many-outputs", f"{outputs} outputs, more than {MAX_OUTPUTS}", outputs=outputs
+        )
     if inputs + outputs > left:
-        raise Malformed("psbt-truncated", f"{inputs} inputs and {outputs} outputs announced, {left} bytes left")
+        raise Malformed(
+            "psbt-truncated", f"{inputs} inputs and {outputs} outputs announced, {left} bytes left"
+        )

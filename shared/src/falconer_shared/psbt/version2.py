@@ -86,7 +86,9 @@ def _output(fields: Mapping[bytes, bytes], index: int) -> TxOutput:
 
 
 def _locktime(global_map: Mapping[bytes, bytes], input_maps: Sequence[Mapping[bytes, bytes]]) -> int:
-    """BIP 370, "Determining Lock Time": the kind that every input with a requirement accepts, heights first; its maximum."""
+    """BIP 370, "Determining Lock Time": the kind that every input with a requirement accepts, heights first;
+    its maximum.
+    """
     heights: list[int] = []
     times: list[int] = []
     demanding = 0
@@ -103,4 +105,7 @@ def _locktime(global_map: Mapping[bytes, bytes], input_maps: Sequence[Mapping[by
         return max(heights)
     if len(times) == demanding:
         return max(times)
-    raise Malformed("psbt-locktime-conflict", "one input requires a height and another a time: no lock time satisfies both")
+    raise Malformed(
+        "psbt-locktime-conflict",
+        "one input requires a height and another a time: no lock time satisfies both",
+    )

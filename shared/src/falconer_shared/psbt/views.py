@@ -1,8 +1,8 @@
 """One input and one output of a PSBT, with names and types for the fields that Falconer reads.
 
-A view shows what the other side wrote. Nothing in it is evidence: keys and paths are hints, amounts are claims until `verify`
-has proven them. Fields were checked for their form when the PSBT was parsed; previous transactions are parsed when they are
-asked for, once for all inputs that carry the same bytes.
+A view shows what the other side wrote. Nothing in it is evidence: keys and paths are hints, amounts are
+claims until `verify` has proven them. Fields were checked for their form when the PSBT was parsed; previous
+transactions are parsed when they are asked for, once for all inputs that carry the same bytes.
 """
 
 from __future__ import annotations
