@@ -75,7 +75,9 @@ class TestChecksItsOwnWork:
         _, _, complete = ready(wallet, seeds)
         honest = ast.SpendingPlan.satisfy
         monkeypatch.setattr(
-            ast.SpendingPlan, "satisfy", lambda plan, signatures, scripts: twist(*honest(plan, signatures, scripts))
+            ast.SpendingPlan,
+            "satisfy",
+            lambda plan, signatures, scripts: twist(*honest(plan, signatures, scripts)),
         )
         with pytest.raises(VerificationError) as caught:
             finalize(complete)
@@ -116,7 +118,9 @@ class TestChecksItsOwnWork:
         _, _, complete = ready(wpkh_wallet(), [1])
         honest = ast.SpendingPlan.satisfy
         monkeypatch.setattr(
-            ast.SpendingPlan, "satisfy", lambda plan, signatures, scripts: twist(*honest(plan, signatures, scripts))
+            ast.SpendingPlan,
+            "satisfy",
+            lambda plan, signatures, scripts: twist(*honest(plan, signatures, scripts)),
         )
         with pytest.raises(VerificationError) as caught:
             finalize(complete)
@@ -142,7 +146,7 @@ class TestChecksItsOwnWork:
     def test_heavier_than_judged(self, monkeypatch):
         psbt = Payment(wpkh_wallet()).psbt()
         wallet = wpkh_wallet()
-        monkeypatch.setattr(ast.Wpkh, "max_satisfaction_weight", 50)
+        monkeypatch.setattr(type(wallet.descriptor), "max_satisfaction_weight", 50)
         verified = verify(psbt, wallet, NOTHING_KNOWN)
         complete = verify_signatures(verified, signed(psbt, verified, [1]))
         with pytest.raises(VerificationError) as caught:

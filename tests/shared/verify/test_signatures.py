@@ -74,7 +74,9 @@ class TestAnswers:
                 for index, fields in enumerate(whole.input_maps)
             }
         )
-        assert verify_signatures(verified, trimmed).signatures == verify_signatures(verified, whole).signatures
+        assert (
+            verify_signatures(verified, trimmed).signatures == verify_signatures(verified, whole).signatures
+        )
 
     def test_answer_in_version_2(self):
         psbt, verified = prepared(psbt_version=2)
@@ -142,7 +144,9 @@ class TestBadSignatures:
 
     def test_signature_over_something_else(self):
         secret, pubkey, _ = self.good()
-        refused("signature-invalid", *self.with_signature(pubkey, ecdsa(secret, hashlib.sha256(b"x").digest())))
+        refused(
+            "signature-invalid", *self.with_signature(pubkey, ecdsa(secret, hashlib.sha256(b"x").digest()))
+        )
 
     def test_signature_of_another_cosigner_under_this_key(self):
         secret, _, digest = self.good(2)
@@ -160,7 +164,9 @@ class TestBadSignatures:
         if high[0] & 0x80:
             high = b"\x00" + high
         body = b"\x02" + bytes([len(r)]) + r + b"\x02" + bytes([len(high)]) + high
-        refused("signature-invalid", *self.with_signature(pubkey, b"\x30" + bytes([len(body)]) + body + b"\x01"))
+        refused(
+            "signature-invalid", *self.with_signature(pubkey, b"\x30" + bytes([len(body)]) + body + b"\x01")
+        )
 
 
 class TestFinalisedAnswers:
@@ -187,7 +193,8 @@ class TestFinalisedAnswers:
         def finish(raw) -> None:
             for item in verified.inputs:
                 sigs = [
-                    ecdsa(private_key(n + 1, VAULT.keys[n].origin, item.place), item.digest) for n in ordered[:2]
+                    ecdsa(private_key(n + 1, VAULT.keys[n].origin, item.place), item.digest)
+                    for n in ordered[:2]
                 ]
                 raw.set(raw.input(item.index), b"\x08", self.witness(b"", *sigs, item.scripts.witness_script))
 
@@ -199,14 +206,17 @@ class TestFinalisedAnswers:
         signature = ecdsa(private_key(1, VAULT.keys[0].origin, item.place), item.digest)
         answer = edited(
             psbt.serialize(),
-            lambda raw: raw.set(raw.input(0), b"\x08", self.witness(b"", signature, signature, item.scripts.witness_script)),
+            lambda raw: raw.set(
+                raw.input(0), b"\x08", self.witness(b"", signature, signature, item.scripts.witness_script)
+            ),
         )
         refused("signature-invalid", verified, UntrustedPsbt.parse(answer))
 
     def test_garbage(self):
         psbt, verified = prepared(SINGLE)
         answer = edited(
-            psbt.serialize(), lambda raw: raw.set(raw.input(0), b"\x08", self.witness(b"\x30" * 71, b"\x02" * 33))
+            psbt.serialize(),
+            lambda raw: raw.set(raw.input(0), b"\x08", self.witness(b"\x30" * 71, b"\x02" * 33)),
         )
         refused("signature-invalid", verified, UntrustedPsbt.parse(answer))
 
@@ -215,5 +225,7 @@ class TestFinalisedAnswers:
         flood = self.witness(*[b"\x01"] * 33)
         answer = edited(psbt.serialize(), lambda raw: raw.set(raw.input(0), b"\x08", flood))
         refused("signature-witness-unreadable", verified, UntrustedPsbt.parse(answer))
-        below = edited(psbt.serialize(), lambda raw: raw.set(raw.input(0), b"\x08", self.witness(*[b""] * 32)))
+        below = edited(
+            psbt.serialize(), lambda raw: raw.set(raw.input(0), b"\x08", self.witness(*[b""] * 32))
+        )
         refused("answer-signed-nothing", verified, UntrustedPsbt.parse(below))

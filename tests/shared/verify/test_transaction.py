@@ -86,7 +86,9 @@ class TestValid:
         assert check(Payment(WALLET, version=1).psbt().serialize()).tx.version == 1
 
     def test_witness_utxo_may_be_missing(self):
-        data = edited(Payment(WALLET).psbt().serialize(), lambda raw: raw.set(raw.input(0), WITNESS_UTXO, None))
+        data = edited(
+            Payment(WALLET).psbt().serialize(), lambda raw: raw.set(raw.input(0), WITNESS_UTXO, None)
+        )
         assert check(data).fee == 1_000
 
     def test_output_without_hints_counts_as_leaving(self):
@@ -113,7 +115,9 @@ class TestValid:
     def test_judging_does_not_depend_on_what_was_judged_before(self):
         data = Payment(WALLET).psbt().serialize()
         first = check(data)
-        refused("input-amount-unproven", edited(data, lambda raw: raw.set(raw.input(0), NON_WITNESS_UTXO, None)))
+        refused(
+            "input-amount-unproven", edited(data, lambda raw: raw.set(raw.input(0), NON_WITNESS_UTXO, None))
+        )
         assert check(data) == first
         assert copy.copy(first) == first
 
@@ -154,7 +158,8 @@ class TestInputs:
 
     def test_no_previous_transaction(self):
         error = refused(
-            "input-amount-unproven", edited(self.data, lambda raw: raw.set(raw.input(1), NON_WITNESS_UTXO, None))
+            "input-amount-unproven",
+            edited(self.data, lambda raw: raw.set(raw.input(1), NON_WITNESS_UTXO, None)),
         )
         assert error.details["input"] == 1
         assert error.remedy
@@ -271,10 +276,15 @@ class TestInputs:
         )
 
     def test_sighash_may_be_left_out(self):
-        assert check(edited(self.data, lambda raw: raw.set(raw.input(1), SIGHASH_TYPE, None))).inputs[1].sighash == 1
+        assert (
+            check(edited(self.data, lambda raw: raw.set(raw.input(1), SIGHASH_TYPE, None))).inputs[1].sighash
+            == 1
+        )
 
     @pytest.mark.parametrize(
-        ("field", "value"), [(FINAL_SCRIPTSIG, b"\x51"), (FINAL_SCRIPTWITNESS, b"\x01\x01\x00")], ids=["sig", "witness"]
+        ("field", "value"),
+        [(FINAL_SCRIPTSIG, b"\x51"), (FINAL_SCRIPTWITNESS, b"\x01\x01\x00")],
+        ids=["sig", "witness"],
     )
     def test_already_final(self, field, value):
         refused("input-already-final", edited(self.data, lambda raw: raw.set(raw.input(0), field, value)))
@@ -301,13 +311,16 @@ class TestStructure:
         nonce = b"\x1b" + 2 * WALLET.scripts(0, 0).pubkeys[0]
         refused(
             "psbt-needs-unsupported",
-            edited(Payment(WALLET).psbt().serialize(), lambda raw: raw.set(raw.input(0), nonce, b"\x02" * 66)),
+            edited(
+                Payment(WALLET).psbt().serialize(), lambda raw: raw.set(raw.input(0), nonce, b"\x02" * 66)
+            ),
         )
 
     def test_needs_silent_payments(self):
         data = Payment(WALLET, psbt_version=2).psbt().serialize()
         refused(
-            "psbt-needs-unsupported", edited(data, lambda raw: raw.set(raw.output(0), b"\x0a", b"\x00\x00\x00\x00"))
+            "psbt-needs-unsupported",
+            edited(data, lambda raw: raw.set(raw.output(0), b"\x0a", b"\x00\x00\x00\x00")),
         )
 
     def test_no_input(self):
@@ -393,16 +406,20 @@ class TestOutputs:
         reach = {0: 5, 1: 7}[branch] + WALLET.gap_limit
         at = self.data(change=[(OwnPlace(branch, reach), 39_000)])
         assert check(at, known=known).own_outputs[0].place == OwnPlace(branch, reach)
-        refused("output-own-beyond-gap", self.data(change=[(OwnPlace(branch, reach + 1), 39_000)]), known=known)
+        refused(
+            "output-own-beyond-gap", self.data(change=[(OwnPlace(branch, reach + 1), 39_000)]), known=known
+        )
 
     def test_path_ransom(self):
         refused("output-own-beyond-gap", self.data(change=[(OwnPlace(1, 2**31 - 1), 39_000)]))
 
     def test_fan_out(self):
         def fan(count: int) -> bytes:
-            return self.data(change=[(OwnPlace(1, number), 1_000) for number in range(count)], pay=[
-                (stranger_address(), 70_000)
-            ], coins=[(OwnPlace(0, 3), 70_000 + 2_000 + 1_000 * count)])
+            return self.data(
+                change=[(OwnPlace(1, number), 1_000) for number in range(count)],
+                pay=[(stranger_address(), 70_000)],
+                coins=[(OwnPlace(0, 3), 70_000 + 2_000 + 1_000 * count)],
+            )
 
         assert len(check(fan(10)).own_outputs) == 10
         refused("output-own-too-many", fan(11))
@@ -477,9 +494,16 @@ class TestOutputs:
 
 class TestFees:
     def fee(self, fee: int, coin: int = 100_000_000) -> bytes:
-        return Payment(
-            WALLET, coins=[(OwnPlace(0, 0), coin)], pay=[(stranger_address(), 10_000)], change=[(OwnPlace(1, 0), coin - 10_000 - fee)]
-        ).psbt().serialize()
+        return (
+            Payment(
+                WALLET,
+                coins=[(OwnPlace(0, 0), coin)],
+                pay=[(stranger_address(), 10_000)],
+                change=[(OwnPlace(1, 0), coin - 10_000 - fee)],
+            )
+            .psbt()
+            .serialize()
+        )
 
     def test_zero_fee_is_no_business_of_verification(self):
         assert check(self.fee(0)).fee == 0
@@ -503,7 +527,11 @@ class TestFees:
         inputs = [10 * MAX_FEE]
 
         def outputs(fee: int) -> tuple:
-            return (dataclasses.replace(Payment(WALLET).transaction().outputs[0], value=Amount(10 * MAX_FEE - fee)),)
+            return (
+                dataclasses.replace(
+                    Payment(WALLET).transaction().outputs[0], value=Amount(10 * MAX_FEE - fee)
+                ),
+            )
 
         assert cost(inputs, outputs(MAX_FEE), weight).fee == MAX_FEE
         with pytest.raises(VerificationError) as caught:
@@ -521,7 +549,9 @@ class TestFees:
         maximum = 21_000_000 * 100_000_000
         refused(
             "amount-sum-out-of-range",
-            Payment(WALLET, pay=[(stranger_address(), maximum), (stranger_address(1), maximum)]).psbt().serialize(),
+            Payment(WALLET, pay=[(stranger_address(), maximum), (stranger_address(1), maximum)])
+            .psbt()
+            .serialize(),
         )
 
     def test_fee_rate_is_rounded_up(self):

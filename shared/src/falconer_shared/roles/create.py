@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from falconer_shared.bitcoin.transaction import Transaction
+from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.build import new_psbt
-from falconer_shared.psbt.fields import InputType, OutputType
+from falconer_shared.psbt.fields import InputType, OutputType, field_key
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.verify.inputs import SIGHASH_ALL
 from falconer_shared.wallet.ownership import OwnPlace

@@ -21,7 +21,7 @@ from falconer_shared.bitcoin.transaction import TxOutput
 from falconer_shared.errors import Malformed, VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.units import Amount
-from falconer_shared.wallet.ownership import KnownIndexes, OwnPlace, locate_output
+from falconer_shared.wallet.ownership import KnownIndexes, OwnPlace, claims_ownership, locate_output
 from falconer_shared.wallet.registration import RegisteredWallet
 
 MAX_OWN_OUTPUTS = 10
@@ -75,11 +75,11 @@ def prove_outputs(
 def _prove(
     psbt: UntrustedPsbt, wallet: RegisteredWallet, known: KnownIndexes, index: int, output: TxOutput
 ) -> VerifiedOutput:
-    place = locate_output(wallet, output.script, psbt.outputs[index])
+    place = locate_output(wallet, output.script, psbt.outputs[index], known)
     _check_payable(index, output)
     address = address_of(output.script, wallet.network)
     if place is None:
-        if psbt.outputs[index].bip32_derivations and _names_our_key(psbt, wallet, index):
+        if claims_ownership(wallet, psbt.outputs[index]):
             # Somebody claims this for our change, and it is not. Counting it as a payment would be safe, but the
             # claim itself is the sign of an attack or of a broken coordinator, and deserves its own name (A015).
             raise VerificationError(
@@ -89,7 +89,7 @@ def _prove(
                 amount=int(output.value),
             )
         return VerifiedOutput(index, output.value, output.script, address, None)
-    reach = known.highest_index(place.branch) + wallet.gap_limit
+    reach = known.reach(place.branch, wallet.gap_limit)
     if place.index > reach:
         raise VerificationError(
             "output-own-beyond-gap",
@@ -100,13 +100,6 @@ def _prove(
             limit=reach,
         )
     return VerifiedOutput(index, output.value, output.script, address, place)
-
-
-def _names_our_key(psbt: UntrustedPsbt, wallet: RegisteredWallet, index: int) -> bool:
-    fingerprints = {key.fingerprint for key in wallet.keys}
-    return any(
-        fingerprint in fingerprints for fingerprint, _ in psbt.outputs[index].bip32_derivations.values()
-    )
 
 
 def _check_payable(index: int, output: TxOutput) -> None:

@@ -26,7 +26,6 @@ from falconer_shared.bitcoin.sighash import Bip143
 from falconer_shared.bitcoin.transaction import Transaction, unsigned_hash
 from falconer_shared.descriptor.ast import Node
 from falconer_shared.errors import VerificationError
-from falconer_shared.psbt.fields import InputType, OutputType
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.seal import Seal
 from falconer_shared.units import LOCKTIME_THRESHOLD, Amount, FeeRate, Weight
@@ -55,22 +54,6 @@ spent next (A058).
 
 FINAL_SEQUENCE = 0xFFFFFFFF
 """An input with this sequence switches the lock time off (BIP 65 context, consensus)."""
-
-
-_MUSIG2 = "MuSig2 (BIP 373)"
-_SILENT_PAYMENTS = "silent payments (BIP 375)"
-_FOREIGN_INPUTS = {
-    InputType.MUSIG2_PARTICIPANT_PUBKEYS: _MUSIG2,
-    InputType.MUSIG2_PUB_NONCE: _MUSIG2,
-    InputType.MUSIG2_PARTIAL_SIG: _MUSIG2,
-    InputType.SP_ECDH_SHARE: _SILENT_PAYMENTS,
-    InputType.SP_DLEQ: _SILENT_PAYMENTS,
-}
-_FOREIGN_OUTPUTS = {
-    OutputType.MUSIG2_PARTICIPANT_PUBKEYS: _MUSIG2,
-    OutputType.SP_V0_INFO: _SILENT_PAYMENTS,
-    OutputType.SP_V0_LABEL: _SILENT_PAYMENTS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +150,18 @@ def verify(psbt: UntrustedPsbt, wallet: RegisteredWallet, known: KnownIndexes) -
 
 
 def _check_structure(psbt: UntrustedPsbt) -> None:
-    if psbt.tx_modifiable:
+    if psbt.modifiable:
         raise VerificationError(
             "psbt-modifiable",
             "the PSBT says that inputs or outputs may still change (BIP 370 modifiable flags)",
         )
-    for table, views, what in (
-        (_FOREIGN_INPUTS, psbt.inputs, "input"),
-        (_FOREIGN_OUTPUTS, psbt.outputs, "output"),
-    ):
-        for view in views:
-            protocol = next((table[key[0]] for key in view.fields if key[0] in table), None)
-            if protocol is not None:
-                raise VerificationError(
-                    "psbt-needs-unsupported",
-                    f"{what} {view.index} needs {protocol}, which Falconer carries but does not act on",
-                    protocol=protocol,
-                )
+    foreign = psbt.needs_unsupported()
+    if foreign is not None:
+        raise VerificationError(
+            "psbt-needs-unsupported",
+            f"the PSBT holds {foreign}, of a protocol that Falconer carries but does not act on (BIP 373, BIP 375)",
+            field=foreign,
+        )
     if not psbt.tx.inputs:
         raise VerificationError("input-none", "the transaction has no input")
     if psbt.tx.version not in VERSIONS:
