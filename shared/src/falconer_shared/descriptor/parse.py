@@ -14,13 +14,14 @@ from typing import TypeVar
 
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.script import MAX_MULTISIG_KEYS
-from falconer_shared.descriptor.ast import DescriptorKey, Multi, Node, ScriptExpression, Wpkh, Wsh
+from falconer_shared.descriptor.ast import DescriptorKey, Node, ScriptExpression
 from falconer_shared.descriptor.checksum import (
     check_characters,
     descriptor_checksum,
     strip_checksum,
     with_checksum,
 )
+from falconer_shared.descriptor.forms import Multi, Wpkh, Wsh
 from falconer_shared.descriptor.keys import check_distinct, parse_key, refuse_private_keys
 from falconer_shared.errors import Malformed
 from falconer_shared.text import safe
@@ -35,41 +36,11 @@ MAX_DEPTH = 32
 _T = TypeVar("_T")
 _CALL = re.compile(r"([a-z0-9_:]+)\((.*)\)", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_KNOWN_ELSEWHERE = frozenset(
-    [
-        "pk",
-        "pkh",
-        "combo",
-        "sh",
-        "tr",
-        "rawtr",
-        "raw",
-        "addr",
-        "multi",
-        "sortedmulti",
-        "multi_a",
-        "sortedmulti_a",
-        "musig",
-        "unused",
-        "pk_k",
-        "pk_h",
-        "older",
-        "after",
-        "sha256",
-        "hash256",
-        "ripemd160",
-        "hash160",
-        "andor",
-        "and_v",
-        "and_b",
-        "and_n",
-        "or_b",
-        "or_c",
-        "or_d",
-        "or_i",
-        "thresh",
-    ]
-)
+_KNOWN_ELSEWHERE = frozenset({
+    "pk", "pkh", "combo", "sh", "tr", "rawtr", "raw", "addr", "multi", "sortedmulti", "multi_a", "sortedmulti_a", "musig", "unused",
+    "pk_k", "pk_h", "older", "after", "sha256", "hash256", "ripemd160", "hash160", "thresh",
+    "andor", "and_v", "and_b", "and_n", "or_b", "or_c", "or_d", "or_i",
+})  # fmt: skip
 """Descriptor functions and miniscript fragments that exist and that this program does not read where they
 stand.
 """
@@ -171,7 +142,7 @@ def _multisig(body: str, network: Network, *, in_order_of_keys: bool) -> ScriptE
     if not _NUMBER.fullmatch(threshold) or int(threshold) > len(keys):
         raise Malformed(
             "descriptor-threshold",
-            f"'{safe(threshold, 20)}' of {len(keys)} keys: the threshold is a number from 1 to the number of keys",
+            f"the threshold of {len(keys)} keys must be a number from 1 to {len(keys)}",
         )
     return Multi(
         int(threshold),
@@ -197,7 +168,8 @@ def _call(text: str, inside: str) -> tuple[str, str]:
     """Name and body of `name(body)`."""
     match = _CALL.fullmatch(text)
     if match is None:
-        raise _syntax(f"{inside} must hold an expression such as wpkh(...), not '{safe(text, 20)}'")
+        # the text is not repeated: what is no descriptor may be a secret that was pasted into the wrong place
+        raise _syntax(f"{inside} must be or hold an expression, a name with parentheses")
     return match[1], match[2]
 
 
