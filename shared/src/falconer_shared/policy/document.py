@@ -19,89 +19,58 @@ policy's name. Every line has one place and every list one order (names ascendin
     address <name> <address>                    *
     rule <name> <value or ->                    every rule, alphabetical
 
-What is refused when a policy is built, in this order: names that repeat or are out of order; a key in two places where one is
-meant; groups, quorums and mandatory signers that name nobody or that can never be met; addresses of another network or named twice;
-rule values of another type, rules that cannot be judged yet, and rules that contradict the rest.
+What contradicts itself is refused when it is built (`consistency`): names that repeat or are out of order; a key in two places
+where one is meant; groups, quorums and mandatory signers that name nobody or that can never be met; addresses of another network
+or named twice; rule values of another type, rules that cannot be judged yet, and rules that contradict the rest.
 
 What this module does not do: it believes no text. Whether administrators signed it is `signed`'s question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from falconer_shared import canonical
-from falconer_shared.bitcoin.address import address_of, script_of
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.errors import Malformed, PolicyViolation
-from falconer_shared.policy.values import (
-    JUDGED,
-    NO_LIMIT,
-    RULES,
-    RuleValue,
-    check_value,
-    is_name,
-    read_value,
-    write_value,
+from falconer_shared.errors import PolicyViolation
+from falconer_shared.policy.consistency import check_consistent, mistyped
+from falconer_shared.policy.parts import (
+    MAX_ADDRESSES,
+    MAX_GROUPS,
+    MAX_PEOPLE,
+    MAX_SIGNERS,
+    MAX_TIERS,
+    MAX_VERSION,
+    ApprovalTier,
+    Group,
+    KeyHolder,
+    NamedAddress,
+    named_address,
 )
+from falconer_shared.policy.values import RULES, RuleValue, read_value, write_value
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
 from falconer_shared.units import MAX_MONEY
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PEOPLE",
+    "RULES",
+    "ApprovalTier",
+    "Group",
+    "KeyHolder",
+    "NamedAddress",
+    "Policy",
+    "RuleValue",
+    "named_address",
+]
 
 KIND = "falconer-policy"
 MAX_BYTES = 256 * 1024
 """A policy with all its lists full is 200 kB; it is signed on paper's authority, so it should be far smaller."""
 
-MAX_VERSION = 999_999_999
-"""Versions of one policy: one a second for thirty years. A version that leaves no room above it could end all changes."""
-
-MAX_PEOPLE = 32
-"""Keys in one role. A request carries at most 32 approvals (DESIGN section 3), so a larger quorum could never be shown."""
-
-MAX_GROUPS = 32
-MAX_TIERS = 16
-MAX_SIGNERS = 20
-"""Machines: a multisig script holds at most 20 keys (BIP 383)."""
-
-MAX_ADDRESSES = 256
-"""Lines of the address book: what a person can still read before signing."""
-
 _FORM = "policy-malformed"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
-    """A person or machine, by name, and the one key that speaks for it in this role."""
-
-    name: str
-    key: SshPublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Approvers by name, any k of whom can be asked for."""
-
-    name: str
-    members: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalTier:
-    """Who must approve a transaction that spends more than `above` satoshis: `k` of `group`."""
-
-    above: int
-    k: int
-    group: str
-
-
-@dataclass(frozen=True, slots=True)
-class NamedAddress:
-    """A line of the address book: `address` is what people read, `script` what is compared (A131)."""
-
-    name: str
-    address: str
-    script: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +93,7 @@ class Policy:
     rules: tuple[tuple[str, RuleValue], ...]
 
     def __post_init__(self) -> None:
-        _check_names(self)
-        _check_keys(self)
-        _check_quorums(self)
-        _check_addresses(self)
-        _check_rules(self)
+        check_consistent(self)
 
     @classmethod
     def parse(cls, data: bytes) -> Policy:
@@ -258,27 +223,6 @@ class Policy:
         return None
 
 
-def named_address(name: str, address: str, network: Network) -> NamedAddress:
-    """An address book entry in its one spelling.
-
-    Raises:
-        Malformed: `policy-address-unsupported`, `policy-address-spelling`, and what reading the address raises.
-    """
-    if "(" in address:
-        raise Malformed(
-            "policy-address-unsupported",
-            f"address {safe(name, 64)}: descriptors as destinations cannot be judged yet",
-            remedy="list the addresses one by one",
-        )
-    script = script_of(address, network)
-    if address_of(script, network) != address:
-        raise Malformed(
-            "policy-address-spelling",
-            f"address {safe(name, 64)}: write {address_of(script, network)}, the one spelling of it",
-        )
-    return NamedAddress(name, address, script)
-
-
 def _read_holders(reader: canonical.Reader, key: str, limit: int) -> tuple[KeyHolder, ...]:
     holders: list[KeyHolder] = []
     for line in reader.many(key, limit):
@@ -301,160 +245,5 @@ def _read_rules(reader: canonical.Reader) -> tuple[tuple[str, RuleValue], ...]:
         try:
             rules.append((name, read_value(kind, value)))
         except ValueError as error:
-            raise _mistyped(name, error) from None
+            raise mistyped(name, error) from None
     return tuple(rules)
-
-
-def _mistyped(name: str, error: ValueError) -> Malformed:
-    return Malformed("policy-rule-mistyped", f"rule {name} {error}, or {NO_LIMIT} for no limit")
-
-
-# What a policy may not contradict, in the order of the module's docstring
-
-
-def _check_names(policy: Policy) -> None:
-    lists: tuple[tuple[str, Sequence[str], int], ...] = (
-        ("admin", [holder.name for holder in policy.admins], MAX_PEOPLE),
-        ("approver", [holder.name for holder in policy.approvers], MAX_PEOPLE),
-        ("group", [group.name for group in policy.groups], MAX_GROUPS),
-        ("signer", [holder.name for holder in policy.signers], MAX_SIGNERS),
-        ("mandatory-signer", policy.mandatory_signers, MAX_SIGNERS),
-        ("operator", [holder.name for holder in policy.operators], MAX_PEOPLE),
-        ("address", [entry.name for entry in policy.addresses], MAX_ADDRESSES),
-        *((f"group {safe(group.name, 64)}", group.members, MAX_PEOPLE) for group in policy.groups),
-    )
-    for what, names, limit in lists:
-        if len(names) > limit:
-            raise Malformed(_FORM, f"policy: {len(names)} lines or names of '{what}', at most {limit} are allowed")
-        _check_ascending(what, names)
-
-
-def _check_ascending(what: str, names: Sequence[str]) -> None:
-    for name in names:
-        if not is_name(name):
-            raise Malformed(
-                _FORM, f"policy: {what} '{safe(name, 64)}' is not a name of 1 to 64 characters a-z 0-9 . _ -"
-            )
-    for name, following in zip(names, names[1:], strict=False):
-        if name == following:
-            raise Malformed("policy-name-twice", f"policy: {what} names '{name}' twice")
-        if name > following:
-            raise Malformed(_FORM, f"policy: {what} names '{following}' after '{name}', not in alphabetical order")
-
-
-def _check_keys(policy: Policy) -> None:
-    """One key is one vote in a role, and a machine's key is nobody's vote.
-
-    A person may be administrator, approver and operator with one key: the namespaces of the signatures keep the roles apart. A key
-    that a program holds unattended must be no person's, or the coordinator could approve its own requests.
-    """
-    people = (("admin", policy.admins), ("approver", policy.approvers), ("operator", policy.operators))
-    machines = (*policy.signers, KeyHolder("coordinator", policy.coordinator))
-    for role, holders in people:
-        _check_unique(role, holders)
-    _check_unique("signer and coordinator", machines)
-    machine_keys = {holder.key: holder.name for holder in machines}
-    for role, holders in people:
-        for holder in holders:
-            if holder.key in machine_keys:
-                raise Malformed(
-                    "policy-machine-key-of-person",
-                    f"policy: {role} '{holder.name}' has the key of the machine '{machine_keys[holder.key]}'",
-                )
-
-
-def _check_unique(role: str, holders: Iterable[KeyHolder]) -> None:
-    seen: dict[SshPublicKey, str] = {}
-    for holder in holders:
-        if holder.key in seen:
-            raise Malformed(
-                "policy-key-twice", f"policy: {role}: '{seen[holder.key]}' and '{holder.name}' have the same key"
-            )
-        seen[holder.key] = holder.name
-
-
-def _check_quorums(policy: Policy) -> None:
-    if not 1 <= policy.version <= MAX_VERSION:
-        raise Malformed(_FORM, f"policy: version {policy.version} is outside 1 to {MAX_VERSION}")
-    if not 1 <= policy.admin_quorum <= len(policy.admins):
-        raise Malformed(
-            "policy-quorum-impossible",
-            f"policy: a quorum of {policy.admin_quorum} among {len(policy.admins)} administrators",
-        )
-    approvers = policy.approver_keys()
-    sizes: dict[str, int] = {}
-    for group in policy.groups:
-        sizes[group.name] = len(group.members)
-        for member in group.members:
-            if member not in approvers:
-                raise Malformed(
-                    "policy-group-member-unknown", f"policy: group '{group.name}': '{member}' is no approver"
-                )
-    for tier in policy.tiers:
-        if tier.group not in sizes:
-            raise Malformed(
-                "policy-group-unknown", f"policy: approval-quorum above {tier.above}: no group '{safe(tier.group, 64)}'"
-            )
-        if not 1 <= tier.k <= sizes[tier.group]:
-            raise Malformed(
-                "policy-quorum-impossible",
-                f"policy: approval-quorum above {tier.above}: {tier.k} of the {sizes[tier.group]} in '{tier.group}'",
-            )
-    for tier, following in zip(policy.tiers, policy.tiers[1:], strict=False):
-        if tier.above >= following.above:
-            raise Malformed(
-                "policy-quorum-order",
-                f"policy: approval-quorum above {following.above} stands after one above {tier.above}",
-            )
-    signers = {holder.name for holder in policy.signers}
-    if not signers:
-        raise Malformed("policy-signer-missing", "policy: names no signer, so nobody could sign anything")
-    for name in policy.mandatory_signers:
-        if name not in signers:
-            raise Malformed("policy-mandatory-signer-unknown", f"policy: mandatory-signer '{name}' is no signer")
-
-
-def _check_addresses(policy: Policy) -> None:
-    seen: dict[bytes, str] = {}
-    for entry in policy.addresses:
-        if entry != named_address(entry.name, entry.address, policy.network):
-            raise ValueError("an address book entry is made by named_address for the policy's network")
-        if entry.script in seen:
-            raise Malformed(
-                "policy-address-twice", f"policy: '{seen[entry.script]}' and '{entry.name}' are the same address"
-            )
-        seen[entry.script] = entry.name
-
-
-def _check_rules(policy: Policy) -> None:
-    if tuple(name for name, _ in policy.rules) != tuple(RULES):
-        raise ValueError("a policy holds every rule, in alphabetical order")
-    names = {entry.name for entry in policy.addresses}
-    for name, value in policy.rules:
-        try:
-            check_value(RULES[name], value)
-        except ValueError as error:
-            raise _mistyped(name, error) from None
-        if value is not None and name not in JUDGED:
-            raise Malformed(
-                "policy-rule-unsupported",
-                f"policy: rule {name} is set, and this program cannot judge it yet",
-                remedy=f"set it to {NO_LIMIT}, or use a program that can",
-            )
-        for destination in value if isinstance(value, tuple) else ():
-            if destination not in names:
-                raise Malformed(
-                    "policy-destination-unknown", f"policy: rule {name}: the address book has no '{destination}'"
-                )
-    threshold = policy.rule("human_approval_threshold_sats")
-    if threshold is not None and not policy.tiers:
-        raise Malformed(
-            "policy-approval-quorum-missing",
-            "policy: human_approval_threshold_sats is set, and no approval-quorum says who approves",
-        )
-    # whoever writes a quorum means that somebody must approve: without a threshold nobody ever would have to
-    if threshold is None and policy.tiers:
-        raise Malformed(
-            "policy-approval-quorum-unused",
-            "policy: approval-quorum is set, and without human_approval_threshold_sats nothing ever needs it",
-        )

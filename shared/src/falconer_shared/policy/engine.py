@@ -1,21 +1,22 @@
 """The one judgement: what the coordinator tries beforehand, the signer decides with the same function.
 
-`evaluate` is pure: a policy and plain facts in, one verdict per rule out. `approve` alone mints an `ApprovedTransaction`, and what that
-means is checked in this order:
+`evaluate` is pure: a policy and plain facts in, one verdict per rule out. `approve` alone mints an `ApprovedTransaction`, and
+what that means is checked in this order:
 
 1. the policy, the wallet and the network belong together;
-2. the intent is for this policy, wallet and network, is valid now, and describes exactly this transaction (`check_intent`);
+2. the intent is for this policy, wallet and network, valid now, and describes exactly this transaction (`check_intent`);
 3. every approval that is shown is a valid signature over this intent by an approver of this policy;
 4. every rule of the policy passes, and the quorum that the policy asks for has approved;
 5. where the policy names mandatory signers, each has signed this very request before any other does.
 
-4 and 5 are judged together, so that one answer tells all that is wrong. Nothing is read from a clock, a disk or an environment: the
-history is a protocol and the time is an argument. Writing the spend down before it is signed is the caller's duty (`entry`).
+4 and 5 are judged together, so that one answer tells all that is wrong. Nothing is read from a clock, a disk or an environment:
+the history is a protocol and the time is an argument. Writing the spend down before it is signed is the caller's duty (`entry`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass
 
 from falconer_shared.approval.intent import Intent, check_intent
@@ -81,8 +82,8 @@ class ApprovalRefused(_Judged, ApprovalError):
 class ApprovedTransaction:
     """A verified transaction that the installed policy and its approvers allow at `judged_at`. Only `approve` makes one.
 
-    `approvals` are the names of all who validly signed; `approved` says whether they are the quorum that this amount asks for, needed
-    or not: without it nobody vouches for the intent's requester and strategy.
+    `approvals` are the names of all who validly signed; `approved` says whether they are the quorum that this amount asks for,
+    needed or not: without it nobody vouches for the intent's requester and strategy.
     """
 
     verified: VerifiedTransaction
@@ -132,12 +133,12 @@ def spend_of(
     verified: VerifiedTransaction,
     intent: Intent,
     *,
-    approvers: Set[str],
+    approvers: AbstractSet[str],
     entries: Sequence[SpendEntry],
     now: int,
     share: Share,
 ) -> Spend:
-    """The facts about a verified transaction. `approvers` must have been identified, `entries` read for the longest window."""
+    """The facts about a verified transaction: `approvers` as `identify` found them, `entries` for the longest window."""
     return Spend(
         anchor=intent.spends,
         unsigned_hash=verified.unsigned_hash,
@@ -154,7 +155,7 @@ def spend_of(
     )
 
 
-def approve(
+def approve(  # noqa: PLR0913  (each is a fact of its own, and none has a default that could be forgotten)
     verified: VerifiedTransaction,
     installed: InstalledPolicy,
     intent: Intent,
@@ -163,18 +164,19 @@ def approve(
     now: int,
     *,
     signer: str | None,
-    mandatory_done: Set[str] = frozenset(),
+    mandatory_done: AbstractSet[str] = frozenset(),
     request_digest: str,
 ) -> ApprovedTransaction:
     """The only way to an `ApprovedTransaction`.
 
-    `history` is of this wallet; `now` is seconds since 1970; `signer` is the name under which the policy knows this machine, None for
-    the coordinator; `mandatory_done` are the signers whose receipts for this very request were verified and say that they signed.
+    `history` is of this wallet; `now` is seconds since 1970; `signer` is the name under which the policy knows this machine, None
+    for the coordinator; `mandatory_done` are the signers whose receipts for this very request verified and say that they signed.
 
     Raises:
         PolicyViolation: `policy-other-wallet`, `policy-other-network`, `policy-mandatory-too-many`.
         ApprovalError: what `check_intent` and `identify` raise.
-        PolicyRefused: a rule fails, or `mandatory-signer-missing`. `ApprovalRefused`: only approvals are missing. Both carry `verdicts`.
+        PolicyRefused: a rule fails, or `mandatory-signer-missing`.
+        ApprovalRefused: only approvals are missing (`approval-missing`). Both carry `verdicts` and all `reasons`.
     """
     policy = installed.policy
     _check_belongs(policy, verified)
@@ -229,7 +231,7 @@ def _check_belongs(policy: Policy, verified: VerifiedTransaction) -> None:
         )
 
 
-def _missing_mandatory(policy: Policy, signer: str | None, done: Set[str]) -> list[FalconerError]:
+def _missing_mandatory(policy: Policy, signer: str | None, done: AbstractSet[str]) -> list[FalconerError]:
     """Mandatory signers see every transaction only if nobody else signs before *all* of them.
 
     Any k signers are then either all the mandatory ones, or hold one that waited for them: so each counts whole sums. The

@@ -1,9 +1,9 @@
 """What was spent before: the one protocol that the offline journal and the online store both implement.
 
 An entry is a transaction that may confirm, from the moment somebody could sign it: it is reserved before keys are unlocked or a
-request leaves the house, never after (A127). It is released only when it is proved that it never can be signed (reserving failed, the
-person declined before signing); a transaction that was signed once counts until its window has passed, whatever became of
-it, because nobody can recall a signature. A replacement is another entry with the same anchor.
+request leaves the house, never after (A127). It is released only when nobody can have signed it (the person said no, or the
+keys never opened); a transaction that was signed once counts until its window has passed, whatever became of it, because
+nobody can recall a signature. A replacement is another entry with the same anchor.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SpendEntry:
 
 
 class SpendHistory(Protocol):
-    """The entries of one wallet. How they are reserved, replaced and released, atomically and on disk, is the keeper's business."""
+    """The entries of one wallet. Reserving, replacing and releasing them, atomically and on disk, is the keeper's business."""
 
     def entries(self, since: int) -> Sequence[SpendEntry]:
         """Every entry of this wallet with `at > since`, those in the future too; more is harmless, less is not.

@@ -3,19 +3,19 @@
 What must hold before a policy is installed, so that a coordinator that is wholly compromised cannot slip one in:
 
 1. the text is a policy of this very machine's network and of this very wallet;
-2. it continues what is installed: the first has version 1, each later one a higher version; the same version with another digest is
-   a fork, a lower one a rollback (A030), and both are refused;
-3. version 1 is signed by *every* administrator pinned at `init`, and names exactly their keys. Only keys are pinned, so no quorum is
-   known before there is a policy: fewer signatures would let one administrator choose the quorum for all. After that, whatever
-   quorum the text asks for is one that all of them signed;
+2. it continues what is installed: the first has version 1, each later one a higher version; the same version with another
+   digest is a fork, a lower one a rollback (A030), and both are refused;
+3. version 1 is signed by *every* administrator pinned at `init`, and names exactly their keys. Only keys are pinned, so no quorum
+   is known before there is a policy: fewer signatures would let one administrator choose the quorum for all. Whatever
+   quorum the text asks for is then one that all of them signed;
 4. a later version is signed by the quorum of the policy before it, whoever its own administrators are;
-5. every signature that is shown verifies, over this text, in the policy's own namespace, by a key that may sign here. One that does
-   not is a reason to refuse, never one to look away. A key counts once.
+5. every signature that is shown verifies, over this text, in the policy's own namespace, by a key that may sign here. One that
+   does not is a reason to refuse, never one to look away. A key counts once.
 
-The chain from version 1 on is what a state keeps; `replay` walks it again at every start, so that the state's own root is not the only
-thing that stands between a file on a stick and the limits. A machine that joins later walks the same chain.
+The chain from version 1 on is what a state keeps; `replay` walks it again at every start, so that the state's own root is not the
+only thing that stands between a file on a stick and the limits. A machine that joins later walks the same chain.
 
-What is not decided here: the highest version that was ever seen, which only a state can remember, and a signed text proves nothing about.
+What is not decided here: the highest version that was ever seen. Only a state can remember it; a signed text cannot tell.
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+"""What a policy is made of: people, groups, machines and addresses by name, and the bounds of its lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from falconer_shared.bitcoin.address import address_of, script_of
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.errors import Malformed
+from falconer_shared.sshsig.key import SshPublicKey
+from falconer_shared.text import safe
+
+MAX_VERSION = 999_999_999
+"""Versions of one policy: one a second for thirty years. A version that leaves no room above it could end all changes."""
+
+MAX_PEOPLE = 32
+"""Keys in one role. A request carries at most 32 approvals (DESIGN section 3), so a larger quorum could never be shown."""
+
+MAX_GROUPS = 32
+MAX_TIERS = 16
+MAX_SIGNERS = 20
+"""Machines: a multisig script holds at most 20 keys (BIP 383)."""
+
+MAX_ADDRESSES = 256
+"""Lines of the address book: what a person can still read before signing."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """A person or machine, by name, and the one key that speaks for it in this role."""
+
+    name: str
+    key: SshPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Approvers by name, any k of whom can be asked for."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTier:
+    """Who must approve a transaction that spends more than `above` satoshis: `k` of `group`."""
+
+    above: int
+    k: int
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAddress:
+    """A line of the address book: `address` is what people read, `script` what is compared (A131)."""
+
+    name: str
+    address: str
+    script: bytes
+
+
+def named_address(name: str, address: str, network: Network) -> NamedAddress:
+    """An address book entry in its one spelling.
+
+    Raises:
+        Malformed: `policy-address-unsupported`, `policy-address-spelling`, and what reading the address raises.
+    """
+    if "(" in address:
+        raise Malformed(
+            "policy-address-unsupported",
+            f"address {safe(name, 64)}: descriptors as destinations cannot be judged yet",
+            remedy="list the addresses one by one",
+        )
+    script = script_of(address, network)
+    if address_of(script, network) != address:
+        raise Malformed(
+            "policy-address-spelling",
+            f"address {safe(name, 64)}: write {address_of(script, network)}, the one spelling of it",
+        )
+    return NamedAddress(name, address, script)
