@@ -1,0 +1,188 @@
+"""From a wish to pay to our own verified transaction.
+
+The node is asked which coins to take and what change they leave, because it knows the coins and the fees. From its PSBT nothing
+but that choice is taken: which coins, and the outputs in their order, which must be exactly the wanted payments and at most one change to
+the very address that we named. Previous transactions are fetched whole and hashed, the PSBT is built again by our own Creator from them,
+and then parsed and verified like a stranger's. Whatever the node wrote into its PSBT is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from falconer_online.chain.node import Node
+from falconer_online.coordinator import known_indexes, node_wallet_name
+from falconer_online.store.rows import WalletRow
+from falconer_online.wallets import CHANGE, PlaceFinder
+from falconer_shared.bitcoin.address import address_of, script_of
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput
+from falconer_shared.errors import DeviceError, FalconerError, UsageError
+from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.roles.create import build_psbt
+from falconer_shared.text import safe
+from falconer_shared.units import MAX_MONEY, Amount, FeeRate
+from falconer_shared.verify.transaction import VerifiedTransaction, verify
+from falconer_shared.wallet.ownership import OwnPlace
+from falconer_shared.wallet.registration import RegisteredWallet
+
+SEQUENCE = 0xFFFFFFFD
+"""Every input signals that it may be replaced (BIP 125), so that a fee that was too low can be raised."""
+
+TX_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """One wanted payment. `address` is in its one spelling, `script` what it means."""
+
+    address: str
+    script: bytes
+    amount: Amount
+
+
+def parse_payment(text: str, network: Network) -> Payee:
+    """`ADDRESS=SATS`.
+
+    Raises:
+        UsageError: `payment-malformed`. What reading the address raises.
+    """
+    address, equals, sats = text.partition("=")
+    if not equals or not sats.isascii() or not sats.isdigit() or len(sats) > 16 or not 0 < int(sats) <= MAX_MONEY:
+        raise UsageError(
+            "payment-malformed", f"'{safe(text, 120)}' is not a payment like bcrt1q...=250000 (whole satoshis)"
+        )
+    script = script_of(address, network)
+    return Payee(address_of(script, network), script, Amount(int(sats)))
+
+
+def check_payments(payments: Sequence[Payee]) -> None:
+    """At least one, and no destination twice: neither node nor intent can say it.
+
+    Raises:
+        UsageError: `payment-repeated`, `payment-none`.
+    """
+    if not payments:
+        raise UsageError("payment-none", "nothing to pay", remedy="--pay ADDRESS=SATS")
+    seen: set[bytes] = set()
+    for payee in payments:
+        if payee.script in seen:
+            raise UsageError(
+                "payment-repeated", f"{payee.address} is to be paid twice", remedy="add the two amounts up"
+            )
+        seen.add(payee.script)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was taken of the node's PSBT."""
+
+    inputs: tuple[OutPoint, ...]
+    outputs: tuple[TxOutput, ...]
+    change: int | None
+
+
+def choose(
+    node: Node, wallet: RegisteredWallet, payments: Sequence[Payee], change_index: int, fee_rate: FeeRate
+) -> Choice:
+    """The node's choice of coins, its outputs held against what was asked for.
+
+    The node has locked the coins when this returns or raises `node-chose-otherwise`.
+
+    Raises:
+        DeviceError: `node-chose-otherwise`, `node-answer`. StateError: `funds-insufficient`.
+    """
+    change_address = wallet.address(CHANGE, change_index)
+    raw = node.choose(
+        node_wallet_name(wallet.wallet_id), [(payee.address, payee.amount) for payee in payments], change_address, fee_rate
+    )
+    try:
+        tx = UntrustedPsbt.parse(raw).tx
+    except FalconerError as error:
+        raise DeviceError("node-answer", f"the node's PSBT is malformed: {error.message}") from None
+    wanted = {payee.script: payee.amount for payee in payments}
+    change_script = wallet.scripts(CHANGE, change_index).script_pubkey
+    change: int | None = None
+    for number, output in enumerate(tx.outputs):
+        if output.script in wanted:
+            if wanted.pop(output.script) != output.value:
+                raise _otherwise("pays another amount than was asked for")
+        elif output.script == change_script and change is None:
+            change = number
+        else:
+            raise _otherwise("has an output that nobody asked for")
+    if wanted:
+        raise _otherwise("leaves a payment out")
+    return Choice(tuple(each.outpoint for each in tx.inputs), tx.outputs, change)
+
+
+def _otherwise(problem: str) -> DeviceError:
+    return DeviceError(
+        "node-chose-otherwise", f"the node's transaction {problem}", remedy="do not trust this node: look into it"
+    )
+
+
+def rebuild(
+    node: Node, wallet: RegisteredWallet, row: WalletRow, choice: Choice, change_index: int
+) -> VerifiedTransaction:
+    """Our own PSBT for that choice, parsed and verified.
+
+    Raises:
+        DeviceError: `node-previous-transaction`, `coin-not-ours`. VerificationError: what `verify` refuses.
+    """
+    tx = Transaction(
+        TX_VERSION, tuple(TxInput(outpoint, b"", SEQUENCE) for outpoint in choice.inputs), choice.outputs, 0
+    )
+    finder = PlaceFinder(wallet)
+    name = node_wallet_name(wallet.wallet_id)
+    inputs: list[tuple[OwnPlace, bytes]] = []
+    fetched: dict[bytes, bytes] = {}
+    for outpoint in choice.inputs:
+        raw = fetched.get(outpoint.txid) or node.raw_transaction(name, outpoint.txid[::-1].hex())
+        fetched[outpoint.txid] = raw
+        place = finder.find(_proven_output(outpoint, raw).script)
+        if place is None:
+            raise DeviceError(
+                "coin-not-ours", f"the node chose {outpoint.text()}, which this wallet's descriptor does not derive"
+            )
+        inputs.append((place, raw))
+    own = {} if choice.change is None else {choice.change: OwnPlace(CHANGE, change_index)}
+    built = build_psbt(tx, wallet, inputs, own)
+    # from its bytes, as any signer will read it: what we hold is what they get
+    return verify(UntrustedPsbt.parse(built.serialize()), wallet, known_indexes(row))
+
+
+def _proven_output(outpoint: OutPoint, raw: bytes) -> TxOutput:
+    try:
+        previous = Transaction.parse(raw, "previous transaction")
+    except FalconerError as error:
+        raise _false_previous(outpoint, error.message) from None
+    if previous.txid() != outpoint.txid:
+        raise _false_previous(outpoint, "it hashes to another id")
+    if outpoint.vout >= len(previous.outputs):
+        raise _false_previous(outpoint, f"it has only {len(previous.outputs)} outputs")
+    return previous.outputs[outpoint.vout]
+
+
+def _false_previous(outpoint: OutPoint, problem: str) -> DeviceError:
+    return DeviceError(
+        "node-previous-transaction", f"the node gave a false previous transaction for {outpoint.text()}: {problem}",
+        remedy="do not trust this node: look into it",
+    )
+
+
+def parse_fee_rate(text: str) -> FeeRate:
+    """Satoshis per virtual byte with up to three decimals.
+
+    Raises:
+        UsageError: `fee-rate-malformed`.
+    """
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not digits.isascii() or not digits.isdigit() or not whole or len(whole) > 6 or len(fraction) > 3:
+        raise UsageError("fee-rate-malformed", f"'{safe(text, 30)}' is not a fee rate like 12 or 2.5 (sat/vB)")
+    rate = int(whole) * 1000 + int(fraction.ljust(3, "0"))
+    if rate == 0:
+        raise UsageError("fee-rate-malformed", "a fee rate of nothing never confirms")
+    return FeeRate(rate)

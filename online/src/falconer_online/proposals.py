@@ -1,0 +1,250 @@
+"""Proposals: from a wish to a judged transaction whose coins are held, and its ends by a person or by time.
+
+In the order in which `create` works, all of it alone with the coordinator:
+
+1. what is due expires, and the node's locks are made what the store says;
+2. the node chooses coins, our own core rebuilds and verifies (`build`);
+3. the intent is drafted; it names the first coin, which every transaction for it must spend;
+4. the transaction is held against intent and policy, with what was spent before, and the coordinator's history is judged against a single
+   signer's share: what passes here passes at whichever signers are asked;
+5. coins are locked at the node for good; proposal, coins, spend and audit record are written in one transaction.
+
+Whatever fails after 2 frees the coins again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from falconer_online.build import Choice, Payee, check_payments, choose, rebuild
+from falconer_online.chain.core import fallback_fee_rate
+from falconer_online.coordinator import Coordinator, node_wallet_name
+from falconer_online.judging import Judgement, judge
+from falconer_online.states import MAY_EXPIRE, ProposalState
+from falconer_online.store.rows import ProposalRow, WalletRow
+from falconer_online.wallets import change_index, reconcile_locks
+from falconer_shared.approval.intent import Intent, IntentKind, check_intent
+from falconer_shared.canonical import format_time
+from falconer_shared.errors import DeviceError, FalconerError, PolicyViolation, UsageError
+from falconer_shared.policy.engine import PolicyRefused
+from falconer_shared.policy.signed import InstalledPolicy
+from falconer_shared.policy.spend import Spend
+from falconer_shared.policy.history import SpendEntry
+from falconer_shared.text import is_token, safe
+from falconer_shared.units import Amount, FeeRate
+from falconer_shared.verify.transaction import VerifiedTransaction
+from falconer_shared.wallet.registration import RegisteredWallet
+
+MAX_PURPOSE = 500
+"""Characters of a purpose: a few sentences for people; it is no part of what is signed."""
+
+_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that are not mistaken for one another when read aloud."""
+
+NO_STRATEGY = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for. Times are seconds; None leaves it to us."""
+
+    payments: tuple[Payee, ...]
+    wallet: str | None = None
+    fee_rate: FeeRate | None = None
+    max_fee: Amount | None = None
+    expires: int | None = None
+    requester: str = "operator"
+    strategy: str = NO_STRATEGY
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new proposal with what was judged."""
+
+    row: ProposalRow
+    verified: VerifiedTransaction
+    judgement: Judgement
+
+
+def create(coordinator: Coordinator, wish: Wish) -> Created:
+    """Make a proposal.
+
+    Raises:
+        UsageError, PolicyRefused, VerificationError, DeviceError, StateError: and nothing is held then.
+    """
+    check_payments(wish.payments)
+    for what, name in (("requester", wish.requester), ("strategy", wish.strategy)):
+        if not is_token(name):
+            raise UsageError("proposal-name", f"{what} '{safe(name)}' is not an id of 1 to 64 characters a-z 0-9 . _ -")
+    if len(wish.purpose) > MAX_PURPOSE:
+        raise UsageError("proposal-purpose", f"the purpose has more than {MAX_PURPOSE} characters")
+    with coordinator.exclusive():
+        expire_due(coordinator)
+        with coordinator.store.read() as view:
+            row = view.wallet(wish.wallet)
+            installed = coordinator.policy(view, row)
+            wallet = coordinator.wallet(row)
+            reconcile_locks(coordinator, view, row)
+            index = change_index(coordinator, view, wallet)
+        try:
+            return _create(coordinator, wish, row, wallet, installed, index)
+        except PolicyViolation as refusal:
+            _record_refusal(coordinator, wish, refusal)
+            raise
+
+
+def _create(
+    coordinator: Coordinator, wish: Wish, row: WalletRow, wallet: RegisteredWallet, installed: InstalledPolicy, index: int
+) -> Created:
+    node, name = coordinator.node, node_wallet_name(wallet.wallet_id)
+    rate = wish.fee_rate or _usual_fee_rate(coordinator)
+    before = node.locked(name)
+    try:
+        choice = choose(node, wallet, wish.payments, index, rate)
+        verified = rebuild(node, wallet, row, choice, index)
+        return _judge_and_keep(coordinator, wish, row, installed, verified, choice, rate)
+    except BaseException:
+        # also when the person interrupts: coins that no proposal holds must not stay locked
+        _free(coordinator, name, [each for each in node.locked(name) if each not in before])
+        raise
+
+
+def _judge_and_keep(
+    coordinator: Coordinator, wish: Wish, row: WalletRow, installed: InstalledPolicy, verified: VerifiedTransaction,
+    choice: Choice, rate: FeeRate,
+) -> Created:  # fmt: skip
+    now = coordinator.clock()
+    intent = _draft(coordinator, wish, installed, verified, rate, now)
+    check_intent(intent, verified, policy_version=installed.policy.version, policy_digest=installed.digest, now=now)
+    with coordinator.store.change(now) as change:
+        judgement = judge(installed, verified, intent, (), change.history(row.wallet_id), now)
+        judgement.refuse_if_forbidden()
+        name = node_wallet_name(row.wallet_id)
+        for outpoint in choice.inputs:
+            if not coordinator.node.lock(name, outpoint):
+                raise DeviceError("node-chose-otherwise", f"the node will not hold {outpoint.text()}, which it chose")
+        kept = change.add_proposal(
+            {
+                "id": intent.proposal, "wallet_id": row.wallet_id, "expires_at": intent.expires,
+                "purpose": wish.purpose, "unsigned_hash": verified.unsigned_hash, "intent": intent.text,
+                "psbt": verified.psbt.serialize(), "verdicts": json.dumps(judgement.as_json()),
+            },
+            ProposalState.PENDING if judgement.needed else ProposalState.APPROVED,
+            choice.inputs,
+            entry_of(judgement.spend, approved=judgement.needed > 0),
+            verified.highest_indexes,
+        )
+    return Created(kept, verified, judgement)
+
+
+def entry_of(spend: Spend, *, approved: bool) -> SpendEntry:
+    """What the history must hold of a spend. One that needs approval counts as approved: it goes nowhere without."""
+    return SpendEntry(
+        anchor=spend.anchor, unsigned_hash=spend.unsigned_hash, spent=spend.spent, paid=spend.paid(), approved=approved,
+        requester=spend.requester, at=spend.now,
+    )
+
+
+def _draft(
+    coordinator: Coordinator, wish: Wish, installed: InstalledPolicy, verified: VerifiedTransaction, rate: FeeRate, now: int
+) -> Intent:
+    expires = wish.expires if wish.expires is not None else now + coordinator.config.expiry_seconds
+    if expires <= now:
+        raise UsageError("proposal-expires", f"{format_time(expires)} is not in the future")
+    return Intent(
+        kind=IntentKind.PAY,
+        network=coordinator.config.network,
+        wallet_id=verified.wallet.wallet_id,
+        proposal=_new_id(now),
+        requester=wish.requester,
+        strategy=wish.strategy,
+        policy_version=installed.policy.version,
+        policy_digest=installed.digest,
+        spends=verified.inputs[0].outpoint,
+        pays=tuple((payee.amount, payee.address) for payee in wish.payments),
+        max_fee=wish.max_fee if wish.max_fee is not None else _usual_max_fee(installed, verified, rate),
+        not_before=now,
+        expires=expires,
+    )
+
+
+def _usual_max_fee(installed: InstalledPolicy, verified: VerifiedTransaction, rate: FeeRate) -> Amount:
+    """Twice the fee of the wanted rate: room for one bump, and no more than the policy allows.
+
+    From the wanted rate, not from the fee that the node made: a node that takes more is refused by it.
+    """
+    wanted = -(-int(rate) * verified.weight.virtual_size() // 1000)
+    limit = installed.policy.limit("max_fee_sats")
+    # change too small to be worth an output is given to the fee, whatever the rate
+    usual = 2 * wanted + 1000
+    return Amount(usual if limit is None else max(min(usual, limit), int(verified.fee) if verified.fee <= usual else 0))
+
+
+def _usual_fee_rate(coordinator: Coordinator) -> FeeRate:
+    rate = coordinator.node.fee_rate(coordinator.config.fee_target_blocks) or fallback_fee_rate(
+        coordinator.config.network
+    )
+    if rate is None:
+        raise UsageError(
+            "fee-rate-unknown", "the node knows no fee rate yet", remedy="name one in sat/vB: --fee-rate"
+        )
+    return rate
+
+
+def _new_id(now: int) -> str:
+    day = format_time(now)[:10].replace("-", "")
+    return f"p{day}-" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
+
+
+def _record_refusal(coordinator: Coordinator, wish: Wish, refusal: PolicyViolation) -> None:
+    rules = [reason.rule for reason in refusal.reasons] if isinstance(refusal, PolicyRefused) else [refusal.rule]
+    with coordinator.store.change(coordinator.clock()) as change:
+        change.refuse_proposal(
+            wish.requester, [f"{int(payee.amount)} {payee.address}" for payee in wish.payments], rules
+        )
+
+
+def reject(coordinator: Coordinator, proposal_id: str, reason: str) -> ProposalRow:
+    """A person says no: the coins are free again.
+
+    Raises:
+        StateError: `proposal-state`. UsageError: `proposal-unknown`, `proposal-purpose`.
+    """
+    if len(reason) > MAX_PURPOSE:
+        raise UsageError("proposal-purpose", f"the reason has more than {MAX_PURPOSE} characters")
+    with coordinator.exclusive():
+        with coordinator.store.change(coordinator.clock()) as change:
+            row = change.proposal(proposal_id)
+            coins = [outpoint for outpoint, holder in change.held(row.wallet_id).items() if holder == row.id]
+            row = change.move(row, ProposalState.REJECTED, reason=reason or "rejected")
+        _free(coordinator, node_wallet_name(row.wallet_id), coins)
+    return row
+
+
+def expire_due(coordinator: Coordinator) -> tuple[ProposalRow, ...]:
+    """Whatever may expire and is past its time expires now. The caller holds the coordinator's lock."""
+    now = coordinator.clock()
+    with coordinator.store.read() as view:
+        due = [row for row in view.proposals() if row.state in MAY_EXPIRE and row.expires_at <= now]
+        held = {wallet_id: view.held(wallet_id) for wallet_id in {row.wallet_id for row in due}}
+    for row in due:
+        with coordinator.store.change(now) as change:
+            change.move(row, ProposalState.EXPIRED, reason=f"not signed by {format_time(row.expires_at)}")
+        coins = [outpoint for outpoint, holder in held[row.wallet_id].items() if holder == row.id]
+        _free(coordinator, node_wallet_name(row.wallet_id), coins)
+    return tuple(due)
+
+
+def _free(coordinator: Coordinator, name: str, outpoints: Sequence) -> None:  # type: ignore[type-arg]
+    """Unlock at the node, where it can be reached; `reconcile_locks` makes up for it otherwise."""
+    try:
+        coordinator.node.unlock(name, outpoints)
+    except DeviceError:
+        return
+
+
+__all__ = ["Created", "FalconerError", "Wish", "create", "entry_of", "expire_due", "reject"]

@@ -1,0 +1,69 @@
+"""What the store gives back: plain facts. Keys, policies, intents and PSBTs are bytes here, and are parsed and verified by whoever uses them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from falconer_online.states import ProposalState
+
+
+@dataclass(frozen=True, slots=True)
+class WalletRow:
+    """`highest_*` is -1 where no index is known to be used."""
+
+    wallet_id: str
+    name: str
+    descriptor: str
+    next_receive: int
+    highest_receive: int
+    highest_change: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    version: int
+    digest: str
+    text: bytes
+    signatures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRow:
+    """`psbt` is the unsigned transaction as we built it, `request_psbt` with the signed request in it, `final` what is broadcast."""
+
+    number: int
+    id: str
+    wallet_id: str
+    state: ProposalState
+    created_at: int
+    expires_at: int
+    purpose: str
+    unsigned_hash: str
+    intent: bytes
+    psbt: bytes
+    verdicts: str
+    request_digest: str | None
+    request_psbt: bytes | None
+    txid: str | None
+    final: bytes | None
+    confirmations: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRow:
+    input: int
+    public_key: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    signer: str
+    wallet_id: str
+    number: int
+    digest: str
+    text: bytes
+    signature: bytes
+    proposal_id: str | None
+    received_at: int

@@ -1,0 +1,211 @@
+"""Reading the store: one consistent view, typed rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from falconer_online.states import ProposalState
+from falconer_online.store import schema
+from falconer_online.store.rows import PolicyRow, ProposalRow, ReceiptRow, SignatureRow, WalletRow
+from falconer_shared.bitcoin.transaction import OutPoint
+from falconer_shared.errors import StateError, UsageError
+from falconer_shared.policy.history import SpendEntry
+from falconer_shared.text import safe
+from falconer_shared.units import Amount
+
+
+class View:
+    """The store as it is in one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        return self._connection.execute(query).mappings().all()
+
+    def administrators(self) -> dict[str, str]:
+        """The pinned administrators: name → public key line."""
+        table = schema.administrators
+        return {row["name"]: row["public_key"] for row in self._rows(sa.select(table).order_by(table.c.name))}
+
+    def wallets(self) -> tuple[WalletRow, ...]:
+        """Every registered wallet, by name."""
+        table = schema.wallets
+        return tuple(_wallet(row) for row in self._rows(sa.select(table).order_by(table.c.name)))
+
+    def wallet(self, name: str | None) -> WalletRow:
+        """The wallet of that name; without a name the only one.
+
+        Raises:
+            UsageError: `wallet-unknown`, `wallet-ambiguous`. StateError: `wallet-none`.
+        """
+        found = self.wallets()
+        if not found:
+            raise StateError(
+                "wallet-none", "no wallet is registered", remedy="falconer wallet register NAME DESCRIPTOR_FILE"
+            )
+        if name is None:
+            if len(found) > 1:
+                names = ", ".join(row.name for row in found)
+                raise UsageError("wallet-ambiguous", f"there are several wallets: {names}", remedy="name one")
+            return found[0]
+        for row in found:
+            if row.name == name:
+                return row
+        raise UsageError(
+            "wallet-unknown", f"no wallet is called '{safe(name)}'", remedy="falconer wallet list shows the names"
+        )
+
+    def wallet_by_id(self, wallet_id: str) -> WalletRow:
+        """The wallet of that id.
+
+        Raises:
+            UsageError: `wallet-unknown`.
+        """
+        for row in self.wallets():
+            if row.wallet_id == wallet_id:
+                return row
+        raise UsageError("wallet-unknown", f"no wallet with the id {safe(wallet_id)} is registered here")
+
+    def policies(self, wallet_id: str) -> tuple[PolicyRow, ...]:
+        """The whole chain of policies of a wallet, oldest first."""
+        table, signed = schema.policies, schema.policy_signatures
+        signatures: dict[int, list[bytes]] = {}
+        for row in self._rows(
+            sa.select(signed).where(signed.c.wallet_id == wallet_id).order_by(signed.c.version, signed.c.number)
+        ):
+            signatures.setdefault(row["version"], []).append(row["signature"])
+        return tuple(
+            PolicyRow(row["version"], row["digest"], row["text"], tuple(signatures.get(row["version"], ())))
+            for row in self._rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.version))
+        )
+
+    def proposals(
+        self, *, state: ProposalState | None = None, wallet_id: str | None = None
+    ) -> tuple[ProposalRow, ...]:
+        """Proposals, oldest first."""
+        table = schema.proposals
+        query = sa.select(table).order_by(table.c.number)
+        if state is not None:
+            query = query.where(table.c.state == state.value)
+        if wallet_id is not None:
+            query = query.where(table.c.wallet_id == wallet_id)
+        return tuple(_proposal(row) for row in self._rows(query))
+
+    def proposal(self, proposal_id: str) -> ProposalRow:
+        """The proposal of that id.
+
+        Raises:
+            UsageError: `proposal-unknown`.
+        """
+        table = schema.proposals
+        rows = self._rows(sa.select(table).where(table.c.id == proposal_id))
+        if not rows:
+            raise UsageError(
+                "proposal-unknown", f"there is no proposal '{safe(proposal_id)}'",
+                remedy="falconer proposals list shows the ids",
+            )
+        return _proposal(rows[0])
+
+    def proposal_of(self, unsigned_hash: str) -> ProposalRow | None:
+        """The newest proposal for exactly this transaction."""
+        table = schema.proposals
+        rows = self._rows(
+            sa.select(table).where(table.c.unsigned_hash == unsigned_hash).order_by(table.c.number.desc())
+        )
+        return _proposal(rows[0]) if rows else None
+
+    def counts(self) -> dict[str, int]:
+        """How many proposals are in each state that has any."""
+        table = schema.proposals
+        query = sa.select(table.c.state, sa.func.count().label("n")).group_by(table.c.state).order_by(table.c.state)
+        return {row["state"]: row["n"] for row in self._rows(query)}
+
+    def approvals(self, proposal_id: str) -> tuple[bytes, ...]:
+        """The raw SSHSIGs collected for a proposal."""
+        table = schema.approvals
+        query = sa.select(table.c.signature).where(table.c.proposal_id == proposal_id).order_by(table.c.public_key)
+        return tuple(row["signature"] for row in self._rows(query))
+
+    def signatures(self, proposal_id: str) -> tuple[SignatureRow, ...]:
+        """The Bitcoin signatures collected for a proposal."""
+        table = schema.signatures
+        query = sa.select(table).where(table.c.proposal_id == proposal_id).order_by(table.c.input, table.c.public_key)
+        return tuple(SignatureRow(row["input"], row["public_key"], row["signature"]) for row in self._rows(query))
+
+    def receipts(
+        self, *, signer: str | None = None, wallet_id: str | None = None, proposal_id: str | None = None, since: int = 0
+    ) -> tuple[ReceiptRow, ...]:
+        """Receipts by signer and number."""
+        table = schema.receipts
+        query = sa.select(table).where(table.c.number >= since).order_by(table.c.signer, table.c.number)
+        for column, value in (
+            (table.c.signer, signer), (table.c.wallet_id, wallet_id), (table.c.proposal_id, proposal_id)
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        return tuple(ReceiptRow(**row) for row in self._rows(query))
+
+    def held(self, wallet_id: str) -> dict[OutPoint, str]:
+        """Every held coin of a wallet → the proposal that holds it."""
+        table = schema.coin_locks
+        rows = self._rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.outpoint))
+        return {OutPoint.parse_text(row["outpoint"]): row["proposal_id"] for row in rows}
+
+    def history(self, wallet_id: str) -> StoredHistory:
+        """The wallet's `SpendHistory`."""
+        return StoredHistory(self._connection, wallet_id)
+
+    def audit_size(self) -> int:
+        """Number of audit records."""
+        return int(self._connection.execute(sa.select(sa.func.count()).select_from(schema.audit)).scalar_one())
+
+    def audit_lines(self, subject: str | None = None) -> tuple[bytes, ...]:
+        """The audit log's lines in order, of one proposal or all."""
+        table = schema.audit
+        query = sa.select(table.c.line).order_by(table.c.number)
+        if subject is not None:
+            query = query.where(table.c.subject == subject)
+        return tuple(row["line"] for row in self._rows(query))
+
+
+class StoredHistory:
+    """`SpendHistory` over the store: every spend that was reserved and not released."""
+
+    def __init__(self, connection: sa.Connection, wallet_id: str) -> None:
+        self._connection = connection
+        self._wallet_id = wallet_id
+
+    def entries(self, since: int) -> Sequence[SpendEntry]:
+        table = schema.spends
+        query = sa.select(table).where(
+            table.c.wallet_id == self._wallet_id, table.c.at > since, table.c.released.is_(False)
+        )
+        return [_spend(row) for row in self._connection.execute(query.order_by(table.c.at)).mappings()]
+
+
+def _wallet(row: sa.RowMapping) -> WalletRow:
+    return WalletRow(
+        row["wallet_id"], row["name"], row["descriptor"], row["next_receive"], row["highest_receive"],
+        row["highest_change"],
+    )
+
+
+def _proposal(row: sa.RowMapping) -> ProposalRow:
+    return ProposalRow(**{**row, "state": ProposalState(row["state"])})
+
+
+def _spend(row: sa.RowMapping) -> SpendEntry:
+    return SpendEntry(
+        anchor=OutPoint.parse_text(row["anchor"]),
+        unsigned_hash=row["unsigned_hash"],
+        spent=Amount(row["spent"]),
+        paid=json.loads(row["paid"]),
+        approved=row["approved"],
+        requester=row["requester"],
+        at=row["at"],
+    )
