@@ -10,10 +10,11 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ import pexpect
 BIN = Path(sys.executable).parent
 SECONDS = 60
 """How long a program may be silent before it counts as hung."""
+
+Answer = str | Callable[[re.Match[str] | None, str], str]
+"""What is typed, or a function of the prompt's match and of everything shown so far, for what only the screen tells."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -58,6 +62,10 @@ def clean_environment(**extra: str) -> dict[str, str]:
         if not name.startswith(("FALCONER_", "XDG_", "PYTHON")) and name != "COLUMNS"
     }
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm-256color", **extra}
+
+
+def _plain(screen: str) -> str:
+    return _ESCAPES.sub("", screen).replace("\r\n", "\n")
 
 
 def _ended(name: str, arguments: Sequence[object], outcome: Outcome, expect: int) -> Outcome:
@@ -102,10 +110,13 @@ class Signer:
     home: Path
     name: str
     passphrase: str = "correct horse battery"
+    identity: Path | None = None
+    """A file with an age identity: the home is opened with it by file descriptor, and asks for no passphrase."""
     network_namespace: bool = True
 
     def command(self, *arguments: object) -> list[str]:
-        words = [str(BIN / "falconer-offline"), *(str(argument) for argument in arguments)]
+        options = ["--identity-fd", "9"] if self.identity else []
+        words = [str(BIN / "falconer-offline"), *options, *(str(argument) for argument in arguments)]
         if self.network_namespace:
             unshare = shutil.which("unshare")
             if unshare is None:
@@ -116,7 +127,7 @@ class Signer:
     def run(
         self,
         *arguments: object,
-        answers: Sequence[tuple[str, str]] = (),
+        answers: Sequence[tuple[str | re.Pattern[str], Answer]] = (),
         expect: int = 0,
         json_output: bool = False,
     ) -> Outcome:
@@ -124,31 +135,45 @@ class Signer:
 
         With `json_output`, standard output is a file, so that the document and what the person sees stay apart.
         """
-        words = self.command(*arguments)
-        environment = clean_environment(FALCONER_OFFLINE_HOME=str(self.home), COLUMNS="120")
-        seen = io.StringIO()
         report = self.home.parent / f".{self.home.name}.stdout"
+        script = 'exec "$@"'
+        words = self.command(*arguments)
         if json_output:
-            words = ["/bin/sh", "-c", 'out="$1"; shift; exec "$@" --json >"$out"', "sh", str(report), *words]
-        child = pexpect.spawn(
-            words[0], words[1:], env=environment, timeout=SECONDS, encoding="utf-8", dimensions=(60, 120)
+            words.append("--json")
+            script += ' >"$FALCONER_TEST_STDOUT"'
+        if self.identity:
+            script += f" 9<{shlex.quote(str(self.identity))}"
+        environment = clean_environment(
+            FALCONER_OFFLINE_HOME=str(self.home), FALCONER_TEST_STDOUT=str(report), COLUMNS="120"
         )
+        seen = io.StringIO()
+        child = pexpect.spawn(
+            "/bin/sh",
+            ["-c", script, "sh", *words],
+            env=environment,
+            timeout=SECONDS,
+            encoding="utf-8",
+            dimensions=(60, 120),
+        )
+        child.delaybeforesend = None
         child.logfile_read = seen
+        prompt: object = "the end"
         try:
             for prompt, answer in answers:
-                child.expect_exact(prompt)
-                child.sendline(answer)
+                child.expect(prompt if isinstance(prompt, re.Pattern) else re.escape(prompt))
+                match = child.match if isinstance(child.match, re.Match) else None
+                child.sendline(answer if isinstance(answer, str) else answer(match, _plain(seen.getvalue())))
+            prompt = "the end"
             child.expect(pexpect.EOF)
         except (pexpect.EOF, pexpect.TIMEOUT) as problem:
             child.close(force=True)
-            waiting = prompt if answers else "the end"
             raise UnexpectedExitError(
                 f"falconer-offline {' '.join(map(str, arguments))}: {type(problem).__name__} while waiting for"
-                f" {waiting!r} (status {child.exitstatus})\n{seen.getvalue()}"
+                f" {prompt!r} (status {child.exitstatus})\n{_plain(seen.getvalue())}"
             ) from problem
         child.close()
         status = child.exitstatus if child.exitstatus is not None else 128 + int(child.signalstatus or 0)
-        shown = _ESCAPES.sub("", seen.getvalue()).replace("\r\n", "\n")
+        shown = _plain(seen.getvalue())
         stdout = report.read_text(encoding="utf-8") if json_output else shown
         if json_output:
             report.unlink()

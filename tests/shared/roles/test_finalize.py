@@ -23,6 +23,7 @@ WALLETS = {
     "3-of-3": (wsh_wallet(3), [1, 2, 3]),
     "1-of-2": (wsh_wallet(1, (1, 2)), [2]),
     "2-of-15": (wsh_wallet(2, tuple(range(1, 16))), [15, 1]),
+    "17-of-20": (wsh_wallet(17, tuple(range(1, 21))), list(range(2, 19))),
 }
 
 

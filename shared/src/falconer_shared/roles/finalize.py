@@ -22,8 +22,8 @@ _SEAL = Seal(__name__)
 
 OP_1 = 0x51
 OP_16 = 0x60
-OP_CHECKMULTISIG = 0xAE
-PUSH_PUBKEY = 33
+OP_CHECKMULTISIG = b"\xae"
+PUSH_PUBKEY = b"\x21"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,26 @@ def _check_witness(item: VerifiedInput, script_sig: bytes, witness: tuple[bytes,
 
 
 def _read_multisig(item: VerifiedInput, script: bytes) -> tuple[int, list[bytes]]:
+    threshold, position = _read_number(script, 0)
     keys = []
-    position = 1
-    while position < len(script) and script[position] == PUSH_PUBKEY:
-        keys.append(script[position + 1 : position + 1 + PUSH_PUBKEY])
-        position += 1 + PUSH_PUBKEY
-    size = bytes((OP_1 - 1 + len(keys), OP_CHECKMULTISIG))
-    if not OP_1 <= script[0] <= OP_16 or script[position:] != size or len(keys) < script[0] - OP_1 + 1:
+    while script[position : position + 1] == PUSH_PUBKEY:
+        keys.append(script[position + 1 : position + 34])
+        position += 34
+    size, position = _read_number(script, position)
+    if script[position:] != OP_CHECKMULTISIG or size != len(keys) or not 1 <= threshold <= size:
         raise _invalid(item, "the witness script is not a multisig template")
-    return script[0] - OP_1 + 1, keys
+    return threshold, keys
+
+
+def _read_number(script: bytes, position: int) -> tuple[int, int]:
+    """A small number and where it ends; 0 where there is none, which no template has."""
+    opcode = script[position] if position < len(script) else 0
+    if OP_1 <= opcode <= OP_16:
+        return opcode - OP_1 + 1, position + 1
+    if opcode == 1:
+        # beyond 16 there is no opcode: a push of one byte (BIP 383 allows 20 keys)
+        return int.from_bytes(script[position + 1 : position + 2], "little"), position + 2
+    return 0, position
 
 
 def _invalid(item: VerifiedInput, problem: str) -> VerificationError:
