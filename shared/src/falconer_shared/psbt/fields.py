@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from falconer_shared.bitcoin.ripemd160 import ripemd160
+from falconer_shared.bitcoin.script import double_sha256, hash160, sha256
 from falconer_shared.encoding.reader import ByteReader, prefixed
 from falconer_shared.errors import Malformed
 from falconer_shared.psbt import nested
@@ -161,6 +163,8 @@ _SCHNORR = _exactly(64, 65)
 _MUSIG2_KEY = _exactly(66, 98)
 _ECDSA = range(9, 74)
 """A DER signature (BIP 66: 8 to 72 bytes) and its sighash byte."""
+_PREIMAGE = range(521)
+"""Consensus: an element of a script's stack has at most 520 bytes, and a preimage is one."""
 
 GLOBAL_FIELDS: Final = _table(
     _field(GlobalType.UNSIGNED_TX, versions=_V0),
@@ -186,10 +190,10 @@ INPUT_FIELDS: Final = _table(
     _field(InputType.FINAL_SCRIPTSIG),
     _field(InputType.FINAL_SCRIPTWITNESS, check=nested.witness),
     _field(InputType.POR_COMMITMENT),
-    _field(InputType.RIPEMD160, _exactly(20)),
-    _field(InputType.SHA256, _exactly(32)),
-    _field(InputType.HASH160, _exactly(20)),
-    _field(InputType.HASH256, _exactly(32)),
+    _field(InputType.RIPEMD160, _exactly(20), _PREIMAGE, check=nested.preimage(ripemd160)),
+    _field(InputType.SHA256, _exactly(32), _PREIMAGE, check=nested.preimage(sha256)),
+    _field(InputType.HASH160, _exactly(20), _PREIMAGE, check=nested.preimage(hash160)),
+    _field(InputType.HASH256, _exactly(32), _PREIMAGE, check=nested.preimage(double_sha256)),
     _field(InputType.PREVIOUS_TXID, value_sizes=_exactly(32), versions=_V2),
     _field(InputType.OUTPUT_INDEX, value_sizes=_exactly(4), versions=_V2),
     _field(InputType.SEQUENCE, value_sizes=_exactly(4), versions=_V2),

@@ -7,6 +7,8 @@ field in errors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from falconer_shared.bitcoin.private_data import refuse_private_key
 from falconer_shared.encoding.reader import ByteReader
 from falconer_shared.errors import Malformed
@@ -118,11 +120,15 @@ def taproot_derivation(_key: bytes, value: bytes, where: str) -> None:
     _origin(reader.remaining() - 32 * hashes, where)
 
 
-def control_block(key: bytes, _value: bytes, where: str) -> None:
-    """A control block as key data: 33 bytes and a path of 0 to 128 hashes (BIP 341)."""
+def control_block(key: bytes, value: bytes, where: str) -> None:
+    """A control block as key data: 33 bytes and a path of 0 to 128 hashes (BIP 341); the script's leaf version is its own."""
     size = len(key) - 1
     if size < 33 or (size - 33) % 32 or size > 33 + 32 * MAX_TAPROOT_DEPTH:
         raise Malformed("psbt-key-size", f"{where}: {size} bytes are no control block")
+    if value[-1] != key[1] & 0xFE:
+        raise Malformed(
+            "psbt-taproot-leaf", f"{where}: leaf version {value[-1]:#04x} under control byte {key[1]:#04x}"
+        )
 
 
 def taproot_tree(_key: bytes, value: bytes, where: str) -> None:
@@ -155,6 +161,16 @@ def proprietary(key: bytes, _value: bytes, where: str) -> None:
     reader.position = 1
     reader.prefixed()
     reader.compact_size()
+
+
+def preimage(hash_function: Callable[[bytes], bytes]) -> Callable[[bytes, bytes, str], None]:
+    """A check that the value hashes to the key data (BIP 174)."""
+
+    def check(key: bytes, value: bytes, where: str) -> None:
+        if hash_function(value) != key[1:]:
+            raise Malformed("psbt-preimage-mismatch", f"{where}: the preimage does not hash to its key")
+
+    return check
 
 
 def height_locktime(_key: bytes, value: bytes, where: str) -> None:

@@ -67,7 +67,7 @@ class UntrustedPsbt:
     `raw` is the binary form, `tx` the unsigned transaction, `version` 0 or 2.
     """
 
-    raw: bytes
+    raw: bytes = field(repr=False)
     version: int = field(compare=False)
     tx: Transaction = field(compare=False, repr=False)
     global_map: Map = field(compare=False, repr=False)
