@@ -35,7 +35,7 @@ from falconer_shared.units import MAX_MONEY, Amount
 NAMESPACE = "falconer-receipt@1"
 """The SSHSIG namespace of receipts."""
 
-MAX_RECEIPT_BYTES = 6 * 1024
+MAX_RECEIPT_BYTES = 6_000
 """Bytes of the text: 25 rules with their longest values and 20 refusals take 4 kB, and in field 0x10 (8 KiB) a signature of
 any kind (2 KiB at most) fits beside it."""
 
