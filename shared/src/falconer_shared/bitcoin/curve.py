@@ -7,7 +7,7 @@ A check raises; none returns a bool.
 
 from __future__ import annotations
 
-from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]  # a C module without stubs
+from coincurve._libsecp256k1 import ffi, lib
 
 from falconer_shared.errors import Malformed, VerificationError
 
