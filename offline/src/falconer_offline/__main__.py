@@ -1,0 +1,17 @@
+"""`falconer-offline`: the walls first, then the command line."""
+
+from __future__ import annotations
+
+from falconer_offline import airgap
+
+
+def main() -> None:
+    """Entry point of the console script. Ends the process with the exit status of docs/offline.md."""
+    airgap.arm()
+    from falconer_offline.cli import run
+
+    raise SystemExit(run())
+
+
+if __name__ == "__main__":
+    main()

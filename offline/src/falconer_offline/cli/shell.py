@@ -1,0 +1,292 @@
+"""What every command shares: the home, where secrets come from, and how it reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from falconer_offline import airgap
+from falconer_shared.errors import Declined, FalconerError, SecretError, StateError
+
+if TYPE_CHECKING:
+    from falconer_offline.keys.private import PrivateNode
+    from falconer_offline.keys.sealed import Identity, Secret
+    from falconer_offline.state.machine import MachineKey
+    from falconer_offline.state.records import KeyRecord
+    from falconer_offline.state.store import State
+    from falconer_shared.bitcoin.network import Network
+
+_T = TypeVar("_T")
+
+MACHINE_QUESTION = "Passphrase of the machine key: "
+
+json_option = click.option(
+    "--json", "_json", is_flag=True, expose_value=False, help="One JSON document on standard output."
+)
+"""`run` looks for the word itself, so that even a usage error can be reported as JSON."""
+
+
+class Shell:
+    """One run of the program."""
+
+    def __init__(self, *, json_output: bool, debug: bool) -> None:
+        self.json_output = json_output
+        self.debug = debug
+        self.reported = False
+        self.home = Path()
+        self._interfaces: tuple[str, ...] = ()
+        self._machine_fd: int | None = None
+        self._identity_fd: int | None = None
+        self._identity: Identity | None = None
+        self._machine_passphrase: str | None = None
+        self._guarded = False
+
+    def begin(
+        self,
+        home: str | None,
+        *,
+        allow_network_interfaces: bool,
+        machine_passphrase_fd: int | None,
+        identity_fd: int | None,
+        debug: bool,
+    ) -> None:
+        """Take the global options.
+
+        Raises:
+            StateError: `network-interface-up`.
+        """
+        from falconer_offline.state import home as homes
+
+        self.home = homes.place(home)
+        self.debug = self.debug or debug
+        self._machine_fd, self._identity_fd = machine_passphrase_fd, identity_fd
+        self._interfaces = airgap.found_at_start()
+        if self._interfaces and not allow_network_interfaces:
+            raise StateError(
+                "network-interface-up",
+                f"this machine has a network: {', '.join(self._interfaces)}",
+                remedy="take the network away; for regtest only there is --allow-network-interfaces",
+            )
+
+    # Reporting
+
+    @property
+    def aside(self) -> bool:
+        """Whether text for people goes to standard error, because standard output carries JSON."""
+        return self.json_output
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        from falconer_offline import terminal
+
+        terminal.say(text, aside=self.aside)
+
+    def report(self, document: dict[str, Any]) -> None:
+        """The one JSON document, with --json; otherwise nothing."""
+        if self.json_output:
+            json.dump(document, sys.stdout)
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            self.reported = True
+
+    @staticmethod
+    def clock() -> int:
+        """Seconds since 1970 by this machine's clock."""
+        return int(time.time())
+
+    # State and secrets
+
+    def state(self) -> State:
+        """The verified state of the home.
+
+        Raises:
+            StateError: what `State.open` raises, `network-interface-not-here`.
+        """
+        from falconer_offline.state import records
+        from falconer_offline.state.store import State
+
+        state = State.open(self.home)
+        self.check_network(records.network(state))
+        return state
+
+    def check_network(self, network: Network) -> None:
+        """Accept interfaces that are up on regtest only.
+
+        Raises:
+            StateError: `network-interface-not-here`.
+        """
+        from falconer_shared.bitcoin.network import Network
+
+        if self._interfaces and network is not Network.REGTEST:
+            raise StateError(
+                "network-interface-not-here",
+                f"--allow-network-interfaces is for regtest, and this home is for {network.label}",
+                remedy="take the network away",
+            )
+
+    def guard_secrets(self, network: Network) -> None:
+        """Before the first secret is read: lock memory, and see that nothing of it can be swapped to a disk.
+
+        Raises:
+            StateError: `swap-in-use`, on mainnet; elsewhere it is said and goes on.
+        """
+        from falconer_offline import terminal
+        from falconer_shared.bitcoin.network import Network
+
+        if self._guarded:
+            return
+        self._guarded = True
+        locked = airgap.lock_memory()
+        areas = airgap.swap_areas()
+        if areas and not locked:
+            if network is Network.MAINNET:
+                raise StateError(
+                    "swap-in-use",
+                    f"memory may be written to {', '.join(areas)}, secrets with it",
+                    remedy="sudo swapoff -a",
+                )
+            terminal.say(f"Warning: swap is on ({', '.join(areas)}); on mainnet this is refused.", aside=True)
+
+    def identity(self) -> Identity | None:
+        """The age identity of --identity-fd, read once."""
+        from falconer_offline.ingest import read_descriptor
+        from falconer_offline.keys.sealed import Identity
+
+        if self._identity is None and self._identity_fd is not None:
+            self._identity = Identity.parse(read_descriptor(self._identity_fd, 4096, "identity"))
+        return self._identity
+
+    def new_secret(self, question: str, *, machine: bool = False) -> Secret:
+        """What a new sealed file is to be opened with."""
+        from falconer_offline import terminal
+        from falconer_offline.keys.sealed import Passphrase
+
+        identity = self.identity()
+        if identity is not None:
+            return identity
+        if machine and self._machine_fd is not None:
+            given = self._given_machine_passphrase()
+            if len(given) < terminal.MIN_PASSPHRASE:
+                raise SecretError(
+                    "passphrase-too-short", f"a passphrase has at least {terminal.MIN_PASSPHRASE} characters"
+                )
+            return Passphrase(given)
+        return Passphrase(terminal.ask_new_passphrase(question))
+
+    def _given_machine_passphrase(self) -> str:
+        from falconer_offline.ingest import read_descriptor
+
+        if self._machine_passphrase is None:
+            if self._machine_fd is None:
+                raise RuntimeError("no descriptor was given")
+            data = read_descriptor(self._machine_fd, 4096, "machine passphrase")
+            try:
+                self._machine_passphrase = data.decode("utf-8")
+            except UnicodeDecodeError:
+                raise SecretError(
+                    "passphrase-wrong", "what came by --machine-passphrase-fd is not UTF-8 text"
+                ) from None
+        return self._machine_passphrase
+
+    def machine(self, state: State) -> MachineKey:
+        """The machine key, opened.
+
+        Raises:
+            SecretError: `passphrase-wrong`, `identity-wrong`, `identity-missing`, `machine-key-other`,
+            `machine-key-damaged`. Declined: an empty answer.
+        """
+        from falconer_offline.ingest import read_file
+        from falconer_offline.keys.sealed import MAX_SEALED, Passphrase, needs_passphrase
+        from falconer_offline.state import records
+        from falconer_offline.state.machine import MachineKey
+        from falconer_offline.state.store import MACHINE_FILE
+
+        self.guard_secrets(records.network(state))
+        sealed = read_file(str(state.home / MACHINE_FILE), MAX_SEALED, "machine key")
+        if needs_passphrase(sealed):
+            if self._machine_fd is not None:
+                return MachineKey.open(sealed, Passphrase(self._given_machine_passphrase()), state.machine)
+            return _ask_until(
+                MACHINE_QUESTION, lambda typed: MachineKey.open(sealed, Passphrase(typed), state.machine)
+            )
+        return MachineKey.open(sealed, self._needed_identity("the machine key"), state.machine)
+
+    def _needed_identity(self, what: str) -> Identity:
+        identity = self.identity()
+        if identity is None:
+            raise SecretError(
+                "identity-missing",
+                f"{what} was sealed to an age identity",
+                remedy="hand it over with --identity-fd",
+            )
+        return identity
+
+    def prepare(self, record: KeyRecord, network: Network) -> Callable[[], PrivateNode]:
+        """Ask for what opens a Bitcoin key, and give back how to open it."""
+        from falconer_offline import terminal
+        from falconer_offline.keys.keyfile import check_fingerprint, open_seed
+        from falconer_offline.keys.private import PrivateNode
+        from falconer_offline.keys.sealed import Passphrase, needs_passphrase
+        from falconer_offline.keys.words import check_words, seed_of
+
+        self.guard_secrets(network)
+        what = f"key {record.name}"
+        sealed = record.sealed
+        if sealed is None:
+            words = terminal.ask_secret("Words: ")
+            passphrase = terminal.ask_secret("BIP 39 passphrase (empty for none): ")
+
+            def from_words() -> PrivateNode:
+                node = PrivateNode.from_seed(seed_of(check_words(words), passphrase))
+                check_fingerprint(node, record.fingerprint, what)
+                return node
+
+            return from_words
+        if not needs_passphrase(sealed):
+            identity = self._needed_identity(what)
+            return lambda: open_seed(sealed, network, record.fingerprint, identity, what)
+        question = f"Passphrase of key {record.name}: "
+        first = terminal.ask_secret(question)
+        return lambda: _ask_until(
+            question,
+            lambda typed: open_seed(sealed, network, record.fingerprint, Passphrase(typed), what),
+            first,
+        )
+
+
+def _ask_until(question: str, attempt: Callable[[str], _T], first: str | None = None) -> _T:
+    """Try what is typed, as often as ATTEMPTS allows; an empty answer gives up.
+
+    Raises:
+        SecretError: the last failure. Declined: `person-declined`.
+    """
+    from falconer_offline import terminal
+
+    typed = terminal.ask_secret(question) if first is None else first
+    for left in range(terminal.ATTEMPTS - 1, -1, -1):
+        if not typed:
+            raise Declined("person-declined", "no passphrase was given")
+        try:
+            return attempt(typed)
+        except SecretError as wrong:
+            if not left or wrong.rule != "passphrase-wrong":
+                raise
+            terminal.say(f"{wrong.message}.", aside=True)
+            typed = terminal.ask_secret(question)
+    raise RuntimeError("the loop returns or raises")
+
+
+def tell(refused: FalconerError) -> None:
+    """A refusal for a person, on standard error: the sentences, the ids, what to do."""
+    reasons = getattr(refused, "reasons", None) or (refused,)
+    for reason in reasons:
+        sys.stderr.write(f"Refused: {reason.message} [{reason.rule}]\n")
+        if reason.remedy:
+            sys.stderr.write(f"         {reason.remedy}\n")
+    sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""Bitcoin private keys: made, sealed, opened, derived and used to sign, here alone."""

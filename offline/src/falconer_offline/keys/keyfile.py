@@ -1,0 +1,64 @@
+"""What a stored key is: a canonical text `falconer-key 1` inside a sealed file.
+
+It holds the BIP 39 seed and not the words: a stolen file that was opened shows neither the words nor their
+passphrase.
+"""
+
+from __future__ import annotations
+
+from falconer_offline.keys.private import PrivateNode
+from falconer_offline.keys.sealed import Secret, seal, unseal
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.canonical import Reader, Writer
+from falconer_shared.errors import SecretError
+from falconer_shared.text import safe
+
+SEED_SIZE = 64
+MAX_KEY_TEXT = 1024
+"""Bytes of the text: it takes 200."""
+
+
+def seal_seed(seed: bytes, network: Network, secret: Secret) -> bytes:
+    """A new sealed key file."""
+    return seal(_text(seed, network), secret)
+
+
+def open_seed(sealed: bytes, network: Network, fingerprint: str, secret: Secret, what: str) -> PrivateNode:
+    """The master key in a sealed file, which must be the one that the state names.
+
+    Raises:
+        SecretError: `passphrase-wrong`, `identity-wrong`, `key-other-fingerprint`, `key-other-network`.
+        Malformed: `key-file-malformed`, `sealed-malformed`, `sealed-too-much-work`.
+    """
+    data = unseal(sealed, secret, what)
+    reader = Reader(data, "falconer-key", where=what, rule="key-file-malformed", max_bytes=MAX_KEY_TEXT)
+    label = reader.one("network")
+    seed = reader.hex(reader.one("seed"), SEED_SIZE)
+    if label != network.label:
+        raise SecretError(
+            "key-other-network", f"{what} is a key for {safe(label, 20)}, not for {network.label}"
+        )
+    reader.end(_text(seed, network))
+    node = PrivateNode.from_seed(seed)
+    check_fingerprint(node, fingerprint, what)
+    return node
+
+
+def check_fingerprint(node: PrivateNode, fingerprint: str, what: str) -> None:
+    """Accept only the key that was registered: another passphrase or another word gives another key without
+    any error (A092).
+
+    Raises:
+        SecretError: `key-other-fingerprint`.
+    """
+    found = node.public().fingerprint().hex()
+    if found != fingerprint:
+        raise SecretError(
+            "key-other-fingerprint",
+            f"{what} has fingerprint {fingerprint}, and this gives {found}",
+            remedy="check the words and their BIP 39 passphrase",
+        )
+
+
+def _text(seed: bytes, network: Network) -> bytes:
+    return Writer("falconer-key").line("network", network.label).line("seed", seed.hex()).text()

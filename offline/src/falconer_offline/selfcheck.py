@@ -1,0 +1,124 @@
+"""Known answers, computed at start-up of `sign` and by `selfcheck`: a broken or swapped library must not sign
+(A138).
+
+Each check compares with a value published by others. All together take a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from falconer_offline.keys.private import PrivateNode
+from falconer_offline.keys.words import seed_of
+from falconer_shared.bitcoin import curve
+from falconer_shared.bitcoin.address import address_of
+from falconer_shared.bitcoin.bip32 import HARDENED
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.ripemd160 import ripemd160
+from falconer_shared.bitcoin.script import hash160, p2wpkh
+from falconer_shared.bitcoin.sighash import Bip143
+from falconer_shared.bitcoin.transaction import Transaction
+from falconer_shared.errors import StateError, VerificationError
+from falconer_shared.units import Amount
+
+
+def run() -> tuple[str, ...]:
+    """Compute every known answer; give the names of the checks.
+
+    Raises:
+        StateError: `selfcheck-failed`.
+    """
+    for name, check in _CHECKS.items():
+        check(name)
+    return tuple(_CHECKS)
+
+
+def _demand(name: str, found: object, known: object) -> None:
+    if found != known:
+        raise StateError(
+            "selfcheck-failed",
+            f"the self-check '{name}' gives a wrong answer",
+            remedy="sign nothing; install the program again and verify it",
+        )
+
+
+def _hashes(name: str) -> None:
+    _demand(
+        name,
+        hashlib.sha256(b"abc").hexdigest(),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    )
+    _demand(name, ripemd160(b"abc").hex(), "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc")
+
+
+_VECTOR_1 = bytes(range(16))
+"""Seed of BIP 32 test vector 1."""
+
+
+def _derivation(name: str) -> None:
+    node = PrivateNode.from_seed(_VECTOR_1).derive_path((HARDENED, 1, HARDENED + 2, 2, 1_000_000_000))
+    _demand(
+        name,
+        node.public().text(Network.MAINNET),
+        "xpub6H1LXWLaKsWFhvm6RVpEL9P4KfRZSW7abD2ttkWP3SSQvnyA8FSVqNTEcYFgJS2UaFcxupHiYkro49S8yGasTvXEYBVPamhGW6cFJodrTHy",
+    )
+
+
+def _mnemonic(name: str) -> None:
+    words = ("abandon",) * 11 + ("about",)
+    seed = seed_of(words, "TREZOR")
+    _demand(
+        name,
+        seed.hex(),
+        "c55257c360c07c72029aebc1b53c05ed0362ada38ead3e3e9efa3708e53495531f09a6987599d18264c1e1c92f2cf141630c7a3c4ab7c81b2f001698e7463b04",
+    )
+    # BIP 84: the same words without passphrase, first receive address
+    node = PrivateNode.from_seed(seed_of(words, "")).derive_path((HARDENED + 84, HARDENED, HARDENED, 0, 0))
+    _demand(
+        name,
+        address_of(p2wpkh(hash160(node.public().pubkey)), Network.MAINNET),
+        "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu",
+    )
+
+
+_BIP143_UNSIGNED = (
+    "0100000002fff7f7881a8099afa6940d42d1e7f6362bec38171ea3edf433541db4e4ad969f0000000000eeffffff"
+    "ef51e1b804cc89d182d279655c3aa89e815b1b309fe287d9b2b55d57b90ec68a0100000000ffffffff02202cb206000000001976a914"
+    "8280b37df378db99f66f85c95a783a76ac7a6d5988ac9093510d000000001976a9143bde42dbee7e4dbe6a21b2d50ce2f0167faa815988ac11000000"
+)
+"""BIP 143, example "Native P2WPKH"."""
+
+
+def _sighash(name: str) -> None:
+    tx = Transaction.parse(bytes.fromhex(_BIP143_UNSIGNED))
+    code = bytes.fromhex("76a9141d0f172a0ecb48aee1be1f2687d2963ae33f71a188ac")
+    _demand(
+        name,
+        Bip143(tx).digest(1, code, Amount(600_000_000), 1).hex(),
+        "c37af31116d1b27caf68aae9e3ac82f1477929014d5b917657d0eb49478cb670",
+    )
+
+
+def _signature(name: str) -> None:
+    """A signature of ours verifies, is low in r, is the same each time, and fits no other digest."""
+    node = PrivateNode.from_seed(_VECTOR_1)
+    digest = hashlib.sha256(b"falconer self-check").digest()
+    made = node.sign(digest)
+    _demand(name, node.sign(digest), made)
+    curve.verify_ecdsa(node.public().pubkey, made, digest)
+    _demand(name, curve.parse_der(made)[0] < 1 << 255, True)  # noqa: FBT003 - compared, not passed as a switch
+    try:
+        curve.verify_ecdsa(node.public().pubkey, made, hashlib.sha256(made).digest())
+    except VerificationError:
+        return
+    _demand(name, "accepted", "refused")
+
+
+_CHECKS: dict[str, Callable[[str], None]] = {
+    "hashes": _hashes,
+    "derivation (BIP 32)": _derivation,
+    "words (BIP 39, BIP 84)": _mnemonic,
+    "digest (BIP 143)": _sighash,
+    "signature (RFC 6979, low r)": _signature,
+}

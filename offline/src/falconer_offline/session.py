@@ -1,0 +1,201 @@
+"""One signing session, in its one order.
+
+    read once → judge → page and confirmation → machine key → reservation on disk → Bitcoin keys → signatures,
+    verified → journal and receipt on disk → answer file
+
+Whatever stops the process leaves nothing changed before the reservation, and the reservation in the journal
+after it: it then counts as spent, since nobody knows whether a signature was made. Only a session that itself
+stopped before a signature takes it back. `after_step` is told each step as it is done; nothing else depends
+on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from falconer_offline import PROGRAM
+from falconer_offline.keys.private import PrivateNode
+from falconer_offline.review import (
+    Judged,
+    Person,
+    ReadableRequest,
+    ReviewedTransaction,
+    reasons_of,
+    review,
+    verdicts_of,
+)
+from falconer_offline.sign import sign
+from falconer_offline.state import journal, records
+from falconer_offline.state.machine import MachineKey
+from falconer_offline.state.store import State, Step, no_step
+from falconer_shared.errors import FalconerError, StateError
+from falconer_shared.exchange.lines import RuleLine
+from falconer_shared.exchange.receipt import MAX_REFUSALS, Receipt, SignedReceipt
+from falconer_shared.exchange.response import build_response
+from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.wallet.ownership import OwnPlace
+
+
+class KeyRing(Protocol):
+    """Where secrets come from. Questions are asked by `prepare`; `unlock` opens what was typed."""
+
+    def machine(self, state: State) -> MachineKey:
+        """The machine key, opened."""
+
+    def prepare(self, record: records.KeyRecord) -> Callable[[], PrivateNode]:
+        """Ask for what opens a key, and give back how to open it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back over the gap, and the state after it."""
+
+    psbt: UntrustedPsbt
+    receipt: SignedReceipt
+    state: State
+
+
+def own_keys(state: State, judged: Judged) -> Mapping[int, records.KeyRecord]:
+    """The keys that this machine signs with: its own of the wallet, lowest positions first, no more than a
+    quorum needs.
+
+    Raises:
+        StateError: `wallet-without-own-key`.
+    """
+    wallet = judged.readable.wallet
+    ours = [holder for holder in records.holders(state, wallet.wallet_id) if holder.key is not None]
+    if not ours:
+        raise StateError(
+            "wallet-without-own-key", f"none of the keys of wallet '{wallet.name}' is on this machine"
+        )
+    return {
+        holder.position: records.key(state, holder.key)
+        for holder in ours[: wallet.threshold]
+        if holder.key is not None
+    }
+
+
+def sign_session(
+    state: State,
+    judged: Judged,
+    person: Person,
+    ring: KeyRing,
+    clock: Callable[[], int],
+    after_step: Step = no_step,
+) -> Answer:
+    """Take an accepted request to its answer.
+
+    Raises:
+        Declined: the person did not confirm. SecretError: a key did not open; the reservation is then taken
+        back. StateError: the state was changed meanwhile or cannot be written.
+    """
+    wanted = own_keys(state, judged)
+    reviewed = review(judged, state, person)
+    after_step("reviewed")
+    machine = ring.machine(state)
+    openers = {position: ring.prepare(record) for position, record in wanted.items()}
+    after_step("secrets-asked")
+    reservation = journal.reserve(
+        state,
+        machine,
+        judged.readable.wallet.wallet_id,
+        judged.approved.entry,
+        judged.readable.digest,
+        step=after_step,
+    )
+    after_step("reserved")
+    try:
+        keys = {position: unlock() for position, unlock in openers.items()}
+    except FalconerError as refused:
+        # no key was opened, so no signature exists: the one case in which a reservation may go
+        journal.release(reservation, machine, clock(), refused.rule, step=after_step)
+        raise
+    after_step("unlocked")
+    signed = sign(reviewed, reservation, keys)
+    del keys, openers
+    after_step("signed")
+    receipt, after = journal.conclude(
+        reservation,
+        machine,
+        clock(),
+        _places(judged),
+        lambda number, size, head: _receipt(
+            judged.readable,
+            number,
+            size,
+            head,
+            clock(),
+            rules=[RuleLine.of(v) for v in judged.approved.verdicts],
+            reviewed=reviewed,
+        ),
+        step=after_step,
+    )
+    after_step("concluded")
+    answer = build_response(judged.verified.tx, signed.signatures, receipt, judged.readable.psbt.version)
+    return Answer(answer, receipt, after)
+
+
+def refuse_session(
+    state: State,
+    readable: ReadableRequest,
+    refused: FalconerError,
+    machine: MachineKey,
+    now: int,
+    after_step: Step = no_step,
+) -> Answer:
+    """Write down a refusal of a readable request, and make the answer that carries its receipt alone."""
+    rules = sorted({reason.rule for reason in reasons_of(refused)})[:MAX_REFUSALS]
+    receipt, after = journal.refuse(
+        state,
+        machine,
+        readable.wallet.wallet_id,
+        now,
+        readable.digest,
+        " ".join(rules),
+        lambda number, size, head: _receipt(
+            readable,
+            number,
+            size,
+            head,
+            now,
+            rules=[RuleLine.of(v) for v in verdicts_of(refused)],
+            refusals=tuple(rules),
+        ),
+        step=after_step,
+    )
+    nothing: list[Mapping[bytes, bytes]] = [{} for _ in readable.psbt.tx.inputs]
+    return Answer(build_response(readable.psbt.tx, nothing, receipt, readable.psbt.version), receipt, after)
+
+
+def _places(judged: Judged) -> list[OwnPlace]:
+    verified = judged.verified
+    inputs = [item.place for item in verified.inputs]
+    return inputs + [output.place for output in verified.own_outputs if output.place is not None]
+
+
+def _receipt(
+    readable: ReadableRequest,
+    number: int,
+    journal_size: int,
+    journal_head: str,
+    now: int,
+    *,
+    rules: list[RuleLine],
+    refusals: tuple[str, ...] = (),
+    reviewed: ReviewedTransaction | None = None,
+) -> Receipt:
+    return Receipt(
+        signer=readable.signer,
+        number=number,
+        request=readable.digest,
+        refusals=refusals,
+        rules=tuple(rules),
+        total=None if reviewed is None else reviewed.typed_total,
+        policy_version=readable.installed.policy.version,
+        journal_size=journal_size,
+        journal_head=journal_head,
+        program=PROGRAM,
+        judged=now,
+    )

@@ -1,0 +1,75 @@
+"""Signing: what a person reviewed, after it was written down.
+
+Takes a `ReviewedTransaction` (only `review` makes one) and a `Reservation` (only `journal.reserve` makes one)
+for the same transaction. Signs the digests that verification computed from proven scripts and amounts, and
+nothing else; every signature is deterministic (keys/private.py), no two share an r (A089), and all are
+verified through the shared core before they are given out (A083).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from falconer_offline.keys.private import PrivateNode
+from falconer_offline.review import ReviewedTransaction
+from falconer_offline.state.journal import Reservation
+from falconer_shared.bitcoin.curve import parse_der
+from falconer_shared.errors import VerificationError
+from falconer_shared.psbt.build import new_psbt
+from falconer_shared.psbt.fields import InputType, field_key
+from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
+
+
+def sign(
+    reviewed: ReviewedTransaction, reservation: Reservation, keys: Mapping[int, PrivateNode]
+) -> SignatureVerifiedPsbt:
+    """Sign every input with every key of `keys` (key position in the wallet → master key).
+
+    Raises:
+        VerificationError: `key-not-of-wallet` when a key does not derive to the wallet's, `nonce-repeated`,
+        and what
+            `verify_signatures` raises for our own signatures.
+    """
+    verified = reviewed.verified
+    if (reservation.unsigned_hash, reservation.wallet_id) != (
+        verified.unsigned_hash,
+        verified.wallet.wallet_id,
+    ):
+        raise ValueError("the reservation is for another transaction")
+    if not keys:
+        raise ValueError("no key to sign with")
+    signatures: list[dict[bytes, bytes]] = [{} for _ in verified.inputs]
+    seen: set[int] = set()
+    for position, master in keys.items():
+        account = _account(reviewed, position, master)
+        branches: dict[int, PrivateNode] = {}
+        for item, found in zip(verified.inputs, signatures, strict=True):
+            branch = branches.get(item.place.branch)
+            if branch is None:
+                branch = branches[item.place.branch] = account.derive(item.place.branch)
+            der = branch.derive(item.place.index).sign(item.digest)
+            r, _ = parse_der(der)
+            if r in seen:
+                raise VerificationError(
+                    "nonce-repeated", "two signatures share a nonce, which would give the key away"
+                )
+            seen.add(r)
+            found[item.scripts.pubkeys[position]] = der + bytes((item.sighash,))
+    answer = new_psbt(verified.tx).with_fields(
+        input_add={
+            index: {field_key(InputType.PARTIAL_SIG, key): signature for key, signature in found.items()}
+            for index, found in enumerate(signatures)
+        }
+    )
+    return verify_signatures(verified, answer)
+
+
+def _account(reviewed: ReviewedTransaction, position: int, master: PrivateNode) -> PrivateNode:
+    key = reviewed.verified.wallet.keys[position]
+    account = master.derive_path(key.origin)
+    if account.public() != key.xpub:
+        raise VerificationError(
+            "key-not-of-wallet",
+            f"the key does not derive to key {position + 1} of the wallet, {key.origin_text()}",
+        )
+    return account

@@ -1,0 +1,3 @@
+"""What the signer remembers: wallets, policies, keys, journal, receipts. One SQLite file whose root the
+machine key signs.
+"""
