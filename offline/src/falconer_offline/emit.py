@@ -63,7 +63,7 @@ def _place(temporary: str, path: str, *, replace: bool) -> None:
     except OSError as fault:
         if fault.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK}:
             raise
-        # FAT and exFAT, the usual formats of sticks, know no hard links; there the name is checked first, and only one program writes.
+        # FAT and exFAT, the usual formats of sticks, know no hard links: there the name is looked at first
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "exists") from None
         os.rename(temporary, path)  # noqa: PTH104

@@ -83,7 +83,7 @@ def check_shape(connection: sqlite3.Connection) -> None:
     if (application, version) != (APPLICATION_ID, FORMAT):
         raise AuditError(
             "state-format-unknown",
-            f"the state file is of application {application:08x} and format {version}, this program reads {APPLICATION_ID:08x} and {FORMAT}",
+            f"the state file is of application {application:08x} and format {version}, not {APPLICATION_ID:08x} and {FORMAT}",
             remedy="use the program version that wrote it",
         )
     found = {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
@@ -125,9 +125,7 @@ def journal_lines(rows: Rows) -> list[bytes]:
     lines: list[bytes] = []
     for number, line in rows["journal"]:
         if number != len(lines) or not isinstance(line, bytes):
-            raise AuditError(
-                "journal-gap", f"the journal has entry {number} where entry {len(lines)} must stand"
-            )
+            raise AuditError("journal-gap", f"the journal lacks entry {len(lines)}", entry=len(lines))
         lines.append(line)
     return lines
 

@@ -191,7 +191,7 @@ def check_private(home: Path) -> None:
         if not regular or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             raise StateError(
                 "state-permissions",
-                f"{safe(str(path))} must be a plain {'folder' if path == home else 'file'} of this user that nobody else can enter or read",
+                f"{safe(str(path))} must be a plain {'folder' if path == home else 'file'} that this user alone can read",
                 remedy=f"chmod -R go= {safe(str(home))}",
             )
 
