@@ -1,7 +1,8 @@
-"""Collecting approvals: signatures by people over the intent, made on their own computers with their own keys.
+"""Collecting approvals: signatures by people over the intent, made on their own computers with their own
+keys.
 
-An approval is verified when it arrives and again whenever it is counted. Which approvals an amount asks for is the policy's to say, and
-the signers ask it again.
+An approval is verified when it arrives and again whenever it is counted. Which approvals an amount asks for
+is the policy's to say, and the signers ask it again.
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ def judgement_of(coordinator: Coordinator, view: View, row: ProposalRow) -> Judg
     """The proposal as it is judged now, with the approvals that are there."""
     wallet = view.wallet_by_id(row.wallet_id)
     return judge(
-        coordinator.policy(view, wallet), coordinator.transaction(view, row), intent_of(row),
-        [Approval.parse(raw) for raw in view.approvals(row.id)], view.history(row.wallet_id), coordinator.clock(),
+        coordinator.policy(view, wallet),
+        coordinator.transaction(view, row),
+        intent_of(row),
+        [Approval.parse(raw) for raw in view.approvals(row.id)],
+        view.history(row.wallet_id),
+        coordinator.clock(),
     )
 
 
@@ -54,7 +59,9 @@ def approve(
         if row.state not in COLLECTING:
             if presented or key_file is not None:
                 raise StateError(
-                    "proposal-state", f"proposal {row.id} is {row.state}, and takes no more approvals", state=row.state.value
+                    "proposal-state",
+                    f"proposal {row.id} is {row.state}, and takes no more approvals",
+                    state=row.state.value,
                 )
             with coordinator.store.read() as view:
                 return row, judgement_of(coordinator, view, row)

@@ -1,6 +1,7 @@
 """The coordinator's audit log: its head, and whether it still is what it was.
 
-Heads travel in every signing request, so a signer that keeps them can tell later whether the log was rewritten.
+Heads travel in every signing request, so a signer that keeps them can tell later whether the log was
+rewritten.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ def verify(view: View) -> tuple[int, str]:
     """Read the whole log again, and hold it against every head that a signed request of ours carries.
 
     Raises:
-        AuditError: `audit-log-truncated`, `audit-log-rewritten`, `audit-record-malformed`, `audit-record-gap`, `audit-empty`.
+        AuditError: `audit-log-truncated`, `audit-log-rewritten`, `audit-record-malformed`,
+        `audit-record-gap`, `audit-empty`.
     """
     log = AuditLog.read(view.audit_lines())
     if len(log) == 0:
-        raise AuditError("audit-empty", "the audit log is empty, and every coordinator's begins with its making")
+        raise AuditError(
+            "audit-empty", "the audit log is empty, and every coordinator's begins with its making"
+        )
     for row in view.proposals():
         if row.request_psbt is not None:
             request = extract(UntrustedPsbt.parse(row.request_psbt)).request

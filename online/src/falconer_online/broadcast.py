@@ -1,8 +1,8 @@
 """The last step: finalise what is signed, and hand it to the network.
 
-The transaction is built from our own PSBT and the verified signatures, taken apart again by the Finalizer, tried at the node's
-mempool, sent, and the id that the node returns must be ours. Should the program end between sending and storing, a second
-`broadcast` finds the transaction at the node and says so.
+The transaction is built from our own PSBT and the verified signatures, taken apart again by the Finalizer,
+tried at the node's mempool, sent, and the id that the node returns must be ours. Should the program end
+between sending and storing, a second `broadcast` finds the transaction at the node and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from falconer_shared.text import safe
 _KNOWN = frozenset({"txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness-data-in-mempool"})
 """Reject reasons that say: the node has it."""
 
-SENDABLE = frozenset({ProposalState.SENT, ProposalState.SIGNED, ProposalState.BROADCAST, ProposalState.CONFIRMED})
+SENDABLE = frozenset(
+    {ProposalState.SENT, ProposalState.SIGNED, ProposalState.BROADCAST, ProposalState.CONFIRMED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,23 @@ def broadcast(coordinator: Coordinator, proposal_id: str) -> Broadcast:
     """Finalise and send a proposal's transaction.
 
     Raises:
-        VerificationError: `signatures-missing`, and what the Finalizer refuses. DeviceError: `broadcast-refused`, `node-txid`.
-        StateError: `proposal-state`.
+        VerificationError: `signatures-missing`, and what the Finalizer refuses. DeviceError:
+        `broadcast-refused`, `node-txid`. StateError: `proposal-state`.
     """
     with coordinator.exclusive():
         with coordinator.store.read() as view:
             row = view.proposal(proposal_id)
             if row.state not in SENDABLE:
                 raise StateError(
-                    "proposal-state", f"proposal {row.id} is {row.state}, and cannot be broadcast", state=row.state.value
+                    "proposal-state",
+                    f"proposal {row.id} is {row.state}, and cannot be broadcast",
+                    state=row.state.value,
                 )
             signed = collected_signatures(coordinator.transaction(view, row), view, row)
         if signed is None:
             raise VerificationError(
-                "signatures-missing", f"no signature for proposal {row.id} was received",
+                "signatures-missing",
+                f"no signature for proposal {row.id} was received",
                 remedy="falconer proposals receive FILE ...",
             )
         final = finalize(signed)
@@ -77,13 +82,15 @@ def _send(coordinator: Coordinator, final: FinalTransaction) -> bool:
         if acceptance.reason in _KNOWN:
             return True
         raise DeviceError(
-            "broadcast-refused", f"the node does not take the transaction: {safe(acceptance.reason)}",
+            "broadcast-refused",
+            f"the node does not take the transaction: {safe(acceptance.reason)}",
             remedy="if its coins were spent otherwise, reject the proposal; if fees rose, raise the fee with a new one",
         )
     txid = coordinator.node.send(final.raw)
     if txid != final.txid_hex:
         raise DeviceError(
-            "node-txid", f"the node calls the transaction {safe(txid, 64)}, its id is {final.txid_hex}",
+            "node-txid",
+            f"the node calls the transaction {safe(txid, 64)}, its id is {final.txid_hex}",
             remedy="do not trust this node: look for the transaction elsewhere",
         )
     return False

@@ -1,9 +1,10 @@
 """From a wish to pay to our own verified transaction.
 
-The node is asked which coins to take and what change they leave, because it knows the coins and the fees. From its PSBT nothing
-but that choice is taken: which coins, and the outputs in their order, which must be exactly the wanted payments and at most one change to
-the very address that we named. Previous transactions are fetched whole and hashed, the PSBT is built again by our own Creator from them,
-and then parsed and verified like a stranger's. Whatever the node wrote into its PSBT is thrown away.
+The node is asked which coins to take and what change they leave, because it knows the coins and the fees.
+From its PSBT nothing but that choice is taken: which coins, and the outputs in their order, which must be
+exactly the wanted payments and at most one change to the very address that we named. Previous transactions
+are fetched whole and hashed, the PSBT is built again by our own Creator from them, and then parsed and
+verified like a stranger's. Whatever the node wrote into its PSBT is thrown away.
 """
 
 from __future__ import annotations
@@ -49,9 +50,16 @@ def parse_payment(text: str, network: Network) -> Payee:
         UsageError: `payment-malformed`. What reading the address raises.
     """
     address, equals, sats = text.partition("=")
-    if not equals or not sats.isascii() or not sats.isdigit() or len(sats) > 16 or not 0 < int(sats) <= MAX_MONEY:
+    if (
+        not equals
+        or not sats.isascii()
+        or not sats.isdigit()
+        or len(sats) > 16
+        or not 0 < int(sats) <= MAX_MONEY
+    ):
         raise UsageError(
-            "payment-malformed", f"'{safe(text, 120)}' is not a payment like bcrt1q...=250000 (whole satoshis)"
+            "payment-malformed",
+            f"'{safe(text, 120)}' is not a payment like bcrt1q...=250000 (whole satoshis)",
         )
     script = script_of(address, network)
     return Payee(address_of(script, network), script, Amount(int(sats)))
@@ -95,7 +103,10 @@ def choose(
     """
     change_address = wallet.address(CHANGE, change_index)
     raw = node.choose(
-        node_wallet_name(wallet.wallet_id), [(payee.address, payee.amount) for payee in payments], change_address, fee_rate
+        node_wallet_name(wallet.wallet_id),
+        [(payee.address, payee.amount) for payee in payments],
+        change_address,
+        fee_rate,
     )
     try:
         tx = UntrustedPsbt.parse(raw).tx
@@ -119,7 +130,9 @@ def choose(
 
 def _otherwise(problem: str) -> DeviceError:
     return DeviceError(
-        "node-chose-otherwise", f"the node's transaction {problem}", remedy="do not trust this node: look into it"
+        "node-chose-otherwise",
+        f"the node's transaction {problem}",
+        remedy="do not trust this node: look into it",
     )
 
 
@@ -144,7 +157,8 @@ def rebuild(
         place = finder.find(_proven_output(outpoint, raw).script)
         if place is None:
             raise DeviceError(
-                "coin-not-ours", f"the node chose {outpoint.text()}, which this wallet's descriptor does not derive"
+                "coin-not-ours",
+                f"the node chose {outpoint.text()}, which this wallet's descriptor does not derive",
             )
         inputs.append((place, raw))
     own = {} if choice.change is None else {choice.change: OwnPlace(CHANGE, change_index)}
@@ -167,7 +181,8 @@ def _proven_output(outpoint: OutPoint, raw: bytes) -> TxOutput:
 
 def _false_previous(outpoint: OutPoint, problem: str) -> DeviceError:
     return DeviceError(
-        "node-previous-transaction", f"the node gave a false previous transaction for {outpoint.text()}: {problem}",
+        "node-previous-transaction",
+        f"the node gave a false previous transaction for {outpoint.text()}: {problem}",
         remedy="do not trust this node: look into it",
     )
 
@@ -181,7 +196,9 @@ def parse_fee_rate(text: str) -> FeeRate:
     whole, _, fraction = text.partition(".")
     digits = whole + fraction
     if not digits.isascii() or not digits.isdigit() or not whole or len(whole) > 6 or len(fraction) > 3:
-        raise UsageError("fee-rate-malformed", f"'{safe(text, 30)}' is not a fee rate like 12 or 2.5 (sat/vB)")
+        raise UsageError(
+            "fee-rate-malformed", f"'{safe(text, 30)}' is not a fee rate like 12 or 2.5 (sat/vB)"
+        )
     rate = int(whole) * 1000 + int(fraction.ljust(3, "0"))
     if rate == 0:
         raise UsageError("fee-rate-malformed", "a fee rate of nothing never confirms")

@@ -1,11 +1,12 @@
 """Where the coordinator lives, and which node it asks.
 
-One small TOML file, written by `falconer init` and never again by the program. It holds no secret: the node's password stands in the
-node's own cookie file, or in the environment (`FALCONER_NODE_USER`, `FALCONER_NODE_PASSWORD`), never in an option or in this file,
-because options are seen by every user of the machine (`ps`) and kept by the shell.
+One small TOML file, written by `falconer init` and never again by the program. It holds no secret: the node's
+password stands in the node's own cookie file, or in the environment (`FALCONER_NODE_USER`,
+`FALCONER_NODE_PASSWORD`), never in an option or in this file, because options are seen by every user of the
+machine (`ps`) and kept by the shell.
 
-Nothing here is trusted further than the disk is: a changed node URL gives another node to disbelieve, a changed network is refused by
-every registered wallet.
+Nothing here is trusted further than the disk is: a changed node URL gives another node to disbelieve, a
+changed network is refused by every registered wallet.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """How to reach the node. `cookie` is read again for every request, since a restarted node writes a new one."""
+    """How to reach the node. `cookie` is read again for every request, since a restarted node writes a new
+    one.
+    """
 
     url: str
     cookie: Path | None
@@ -125,18 +128,28 @@ def check_node_url(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port is None or parts.query or parts.fragment:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or port is None
+        or parts.query
+        or parts.fragment
+    ):
         raise UsageError(
-            "node-url", f"'{safe(url)}' is not a node URL like http://127.0.0.1:8332", remedy="give scheme, host and port"
+            "node-url",
+            f"'{safe(url)}' is not a node URL like http://127.0.0.1:8332",
+            remedy="give scheme, host and port",
         )
     if parts.username is not None or parts.password is not None:
         raise UsageError(
-            "node-url", "the node URL carries a name or a password",
+            "node-url",
+            "the node URL carries a name or a password",
             remedy="use --cookie FILE, or FALCONER_NODE_USER and FALCONER_NODE_PASSWORD in the environment",
         )
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         raise UsageError(
-            "node-url", f"plain http to {safe(parts.hostname)} would show the node's password to the network",
+            "node-url",
+            f"plain http to {safe(parts.hostname)} would show the node's password to the network",
             remedy="use https, or a tunnel that ends on this machine",
         )
     return url
@@ -152,7 +165,8 @@ def load(home: Home) -> Config:
         data = home.config_file.read_bytes()[: _MAX_CONFIG_BYTES + 1]
     except FileNotFoundError:
         raise StateError(
-            "not-initialised", f"no coordinator lives in {safe(str(home.config_dir))}",
+            "not-initialised",
+            f"no coordinator lives in {safe(str(home.config_dir))}",
             remedy="falconer init --network NETWORK --node URL, or set FALCONER_HOME",
         ) from None
     except OSError as error:
@@ -163,7 +177,8 @@ def load(home: Home) -> Config:
         return _parse(home, data)
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(
-            "config-invalid", f"{safe(str(home.config_file))} is not a configuration of falconer: {safe(str(error))}"
+            "config-invalid",
+            f"{safe(str(home.config_file))} is not a configuration of falconer: {safe(str(error))}",
         ) from None
 
 

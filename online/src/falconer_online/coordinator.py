@@ -1,7 +1,9 @@
-"""One coordinator at work: its configuration, its store, its node, and the trusted things made from stored bytes.
+"""One coordinator at work: its configuration, its store, its node, and the trusted things made from stored
+bytes.
 
-Nothing trusted is stored as such. A wallet is registered again from its descriptor, a policy chain is replayed from the
-pinned administrators on, a transaction is parsed and verified again from its PSBT: whoever edits the database gets a refusal.
+Nothing trusted is stored as such. A wallet is registered again from its descriptor, a policy chain is
+replayed from the pinned administrators on, a transaction is parsed and verified again from its PSBT: whoever
+edits the database gets a refusal.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ class Coordinator:
         wallet = RegisteredWallet.register(row.name, self.config.network, row.descriptor)
         if wallet.wallet_id != row.wallet_id:
             raise StateError(
-                "store-wallet-differs", f"the stored descriptor of wallet {row.name} is not the registered one",
+                "store-wallet-differs",
+                f"the stored descriptor of wallet {row.name} is not the registered one",
                 remedy="the database was edited: restore it from a backup",
             )
         return wallet
@@ -79,12 +82,14 @@ class Coordinator:
         """The policy in force, its whole chain of signatures walked again.
 
         Raises:
-            StateError: `policy-not-installed`, `administrators-none`. What `replay` raises when the store was edited.
+            StateError: `policy-not-installed`, `administrators-none`. What `replay` raises when the store was
+            edited.
         """
         chain = [SignedPolicy(each.text, each.signatures) for each in view.policies(row.wallet_id)]
         if not chain:
             raise StateError(
-                "policy-not-installed", f"no policy is installed for wallet {row.name}",
+                "policy-not-installed",
+                f"no policy is installed for wallet {row.name}",
                 remedy="falconer policy compile, sign, install",
             )
         return replay(chain, self.pinned(view), network=self.config.network, wallet_id=row.wallet_id)
@@ -98,7 +103,8 @@ class Coordinator:
         keys = tuple(SshPublicKey.parse(line) for line in view.administrators().values())
         if not keys:
             raise StateError(
-                "administrators-none", "no administrator was pinned at init, so no policy can be trusted",
+                "administrators-none",
+                "no administrator was pinned at init, so no policy can be trusted",
                 remedy="falconer init --admin FILE ... in a new home",
             )
         return PinnedAdmins(keys)
@@ -113,7 +119,8 @@ class Coordinator:
         verified = verify(UntrustedPsbt.parse(row.psbt), self.wallet(wallet), known_indexes(wallet))
         if verified.unsigned_hash != row.unsigned_hash:
             raise StateError(
-                "store-transaction-differs", f"the stored transaction of proposal {row.id} is not the proposed one",
+                "store-transaction-differs",
+                f"the stored transaction of proposal {row.id} is not the proposed one",
                 remedy="the database was edited: restore it from a backup",
             )
         return verified

@@ -1,7 +1,8 @@
-"""The coordinator's own Ed25519 key, in OpenSSH format. It signs requests and audit heads, and can move no coin.
+"""The coordinator's own Ed25519 key, in OpenSSH format. It signs requests and audit heads, and can move no
+coin.
 
-It lies unencrypted, mode 0600, because the coordinator signs without a person; whoever steals it can send signing requests, and each
-of them still meets policy, approvers and the person at the offline machine.
+It lies unencrypted, mode 0600, because the coordinator signs without a person; whoever steals it can send
+signing requests, and each of them still meets policy, approvers and the person at the offline machine.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class CoordinatorKey:
                 private = load_ssh_private_key(stream.read(_MAX_KEY_BYTES), password=None)
         except OSError as error:
             raise StateError(
-                "coordinator-key", f"the coordinator's key {safe(str(path))} cannot be read: {safe(error.strerror or '')}",
+                "coordinator-key",
+                f"the coordinator's key {safe(str(path))} cannot be read: {safe(error.strerror or '')}",
                 remedy="restore it from a backup",
             ) from None
         except (ValueError, TypeError):
@@ -75,6 +77,7 @@ class CoordinatorKey:
 
 def _not_a_key(path: str) -> StateError:
     return StateError(
-        "coordinator-key", f"{safe(path)} is not an unencrypted Ed25519 key in OpenSSH format",
+        "coordinator-key",
+        f"{safe(path)} is not an unencrypted Ed25519 key in OpenSSH format",
         remedy="restore it from a backup",
     )

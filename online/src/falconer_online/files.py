@@ -49,7 +49,8 @@ def check_private(path: Path) -> None:
     if stat.S_IMODE(found.st_mode) & 0o077:
         mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
         raise StateError(
-            "home-permissions", f"other users of this machine may read {safe(str(path))}",
+            "home-permissions",
+            f"other users of this machine may read {safe(str(path))}",
             remedy=f"chmod {mode} {safe(str(path))}",
         )
 
@@ -65,10 +66,13 @@ def read_file(path: Path, limit: int, what: str) -> bytes:
             data = stream.read(limit + 1)
     except OSError as error:
         raise UsageError(
-            "file-unreadable", f"{what} {safe(str(path))} cannot be read: {safe(error.strerror or str(error))}"
+            "file-unreadable",
+            f"{what} {safe(str(path))} cannot be read: {safe(error.strerror or str(error))}",
         ) from None
     if len(data) > limit:
-        raise UsageError("file-too-large", f"{what} {safe(str(path))} has more than {limit} bytes", limit=limit)
+        raise UsageError(
+            "file-too-large", f"{what} {safe(str(path))} has more than {limit} bytes", limit=limit
+        )
     return data
 
 
@@ -108,7 +112,9 @@ def disk_error(path: Path, error: OSError) -> FalconerError:
     """The refusal for a disk that does not take what is written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StateError(
-            "disk-full", f"no space left for {safe(str(path))}; nothing was changed", remedy="free space and repeat"
+            "disk-full",
+            f"no space left for {safe(str(path))}; nothing was changed",
+            remedy="free space and repeat",
         )
     return StateError(
         "file-not-writable", f"{safe(str(path))} cannot be written: {safe(error.strerror or str(error))}"
@@ -117,7 +123,8 @@ def disk_error(path: Path, error: OSError) -> FalconerError:
 
 @contextmanager
 def exclusive(lock_file: Path, wait_seconds: int = LOCK_WAIT_SECONDS) -> Iterator[None]:
-    """Hold the coordinator's one lock, so that two commands never judge against the same history or choose the same coin.
+    """Hold the coordinator's one lock, so that two commands never judge against the same history or choose
+    the same coin.
 
     The kernel drops the lock with the process, however it ends.
 
@@ -137,7 +144,8 @@ def exclusive(lock_file: Path, wait_seconds: int = LOCK_WAIT_SECONDS) -> Iterato
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise StateError(
-                        "coordinator-busy", f"another falconer command has been at work for {wait_seconds} s",
+                        "coordinator-busy",
+                        f"another falconer command has been at work for {wait_seconds} s",
                         remedy="wait for it to end, then repeat",
                     ) from None
                 time.sleep(0.05)

@@ -1,7 +1,7 @@
 """The coordinator's own judgement of a transaction, before anybody is bothered with it.
 
-It asks the same engine as the signers, with the share that each of them enforces, so that nobody carries a stick to a machine that
-will refuse. What it says is shown and never believed by a signer.
+It asks the same engine as the signers, with the share that each of them enforces, so that nobody carries a
+stick to a machine that will refuse. What it says is shown and never believed by a signer.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from falconer_online.jsontype import Json
 from falconer_shared.approval.intent import Intent
 from falconer_shared.approval.quorum import Approval, identify
 from falconer_shared.errors import ApprovalError, PolicyViolation
@@ -26,7 +27,8 @@ APPROVAL_RULE = "human_approval_threshold_sats"
 class Judgement:
     """All verdicts at a signer's share, the limits of the whole wallet, and who has to approve.
 
-    `needed` is 0 where the policy asks nobody; `members` are the approvers who count, `approved_by` all who validly signed.
+    `needed` is 0 where the policy asks nobody; `members` are the approvers who count, `approved_by` all who
+    validly signed.
     """
 
     spend: Spend
@@ -54,7 +56,11 @@ class Judgement:
         """
         reasons = [
             PolicyViolation(
-                verdict.id or verdict.rule, verdict.message, name=verdict.rule, value=verdict.value, limit=verdict.limit,
+                verdict.id or verdict.rule,
+                verdict.message,
+                name=verdict.rule,
+                value=verdict.value,
+                limit=verdict.limit,
                 whole_limit=self.whole_limits[verdict.rule],
             )
             for verdict in self.verdicts
@@ -71,17 +77,24 @@ class Judgement:
         """
         if not self.enough:
             raise ApprovalError(
-                "approval-missing", f"{len(self.counted)} of {self.needed} approvals are there",
+                "approval-missing",
+                f"{len(self.counted)} of {self.needed} approvals are there",
                 remedy="ask for: " + ", ".join(name for name in self.members if name not in self.approved_by),
-                have=len(self.counted), need=self.needed,
+                have=len(self.counted),
+                need=self.needed,
             )
 
-    def as_json(self) -> list[dict[str, str | None]]:
+    def as_json(self) -> list[Json]:
         """The verdicts as objects, with both limits."""
         return [
             {
-                "rule": each.rule, "outcome": each.outcome.value, "value": each.value, "limit": each.limit,
-                "whole_limit": self.whole_limits[each.rule], "id": each.id, "message": each.message,
+                "rule": each.rule,
+                "outcome": each.outcome.value,
+                "value": each.value,
+                "limit": each.limit,
+                "whole_limit": self.whole_limits[each.rule],
+                "id": each.id,
+                "message": each.message,
             }
             for each in self.verdicts
         ]
@@ -100,7 +113,11 @@ def judge(
     names = identify(intent, policy.approver_keys(), approvals)
     share = share_of(policy, verified.wallet.threshold, verified.wallet.size)
     spend = spend_of(
-        verified, intent, approvers=frozenset(names), entries=history.entries(now - LONGEST_WINDOW_SECONDS), now=now,
+        verified,
+        intent,
+        approvers=frozenset(names),
+        entries=history.entries(now - LONGEST_WINDOW_SECONDS),
+        now=now,
         share=share,
     )
     whole = evaluate(policy, replace(spend, share=replace(share, whole=True)))

@@ -1,6 +1,8 @@
-"""Policies on the coordinator: compiled here, signed by administrators on their own computers, installed on both sides.
+"""Policies on the coordinator: compiled here, signed by administrators on their own computers, installed on
+both sides.
 
-The coordinator judges by the policy only to save everybody a walk; what binds is the copy that each signer verified for itself.
+The coordinator judges by the policy only to save everybody a walk; what binds is the copy that each signer
+verified for itself.
 """
 
 from __future__ import annotations
@@ -91,13 +93,21 @@ def install_policy(
         before = current(coordinator, change, row)
         candidate = SignedPolicy(text, tuple(SshSignature.parse(data).raw for data in signatures))
         installed = install(
-            candidate, before or coordinator.pinned(change), network=coordinator.config.network, wallet_id=row.wallet_id
+            candidate,
+            before or coordinator.pinned(change),
+            network=coordinator.config.network,
+            wallet_id=row.wallet_id,
         )
         if before is not None and installed.digest == before.digest:
             return row, before, False
         _check_coordinator(coordinator, installed.policy)
         change.add_policy(
-            row.wallet_id, installed.policy.version, installed.digest, text, candidate.signatures, installed.signed_by
+            row.wallet_id,
+            installed.policy.version,
+            installed.digest,
+            text,
+            candidate.signatures,
+            installed.signed_by,
         )
     return row, installed, True
 

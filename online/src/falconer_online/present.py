@@ -1,21 +1,20 @@
-"""What the coordinator reports, as JSON objects and as words. Texts of others are escaped where people see them."""
+"""What the coordinator reports, as JSON objects and as words. Texts of others are escaped where people see
+them.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from falconer_online.coordinator import intent_of
+from falconer_online.jsontype import Json
 from falconer_online.judging import Judgement
 from falconer_online.store.rows import ProposalRow, ReceiptRow
 from falconer_online.store.view import View
 from falconer_shared.canonical import format_time
 from falconer_shared.exchange.receipt import Receipt
 from falconer_shared.verify.transaction import VerifiedTransaction
-
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
-"""One JSON value; no floats, since amounts are whole satoshis."""
 
 
 def transaction_json(verified: VerifiedTransaction, txid: str | None = None) -> dict[str, Json]:
@@ -25,14 +24,21 @@ def transaction_json(verified: VerifiedTransaction, txid: str | None = None) -> 
         "txid": txid,
         "inputs": [
             {
-                "outpoint": each.outpoint.text(), "sats": int(each.amount), "branch": each.place.branch,
+                "outpoint": each.outpoint.text(),
+                "sats": int(each.amount),
+                "branch": each.place.branch,
                 "index": each.place.index,
             }
             for each in verified.inputs
         ],
         "payments": [{"address": each.address, "sats": int(each.amount)} for each in verified.payments],
         "own_outputs": [
-            {"address": each.address, "sats": int(each.amount), "branch": each.place.branch, "index": each.place.index}
+            {
+                "address": each.address,
+                "sats": int(each.amount),
+                "branch": each.place.branch,
+                "index": each.place.index,
+            }
             for each in verified.own_outputs
             if each.place is not None
         ],
@@ -44,7 +50,9 @@ def transaction_json(verified: VerifiedTransaction, txid: str | None = None) -> 
     }
 
 
-def proposal_json(view: View, row: ProposalRow, verified: VerifiedTransaction, judgement: Judgement) -> dict[str, Json]:
+def proposal_json(
+    view: View, row: ProposalRow, verified: VerifiedTransaction, judgement: Judgement
+) -> dict[str, Json]:
     """A proposal, as commands report it."""
     intent = intent_of(row)
     signed = [each.public_key for each in view.signatures(row.id)]

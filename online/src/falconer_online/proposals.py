@@ -5,9 +5,10 @@ In the order in which `create` works, all of it alone with the coordinator:
 1. what is due expires, and the node's locks are made what the store says;
 2. the node chooses coins, our own core rebuilds and verifies (`build`);
 3. the intent is drafted; it names the first coin, which every transaction for it must spend;
-4. the transaction is held against intent and policy, with what was spent before, and the coordinator's history is judged against a single
-   signer's share: what passes here passes at whichever signers are asked;
-5. coins are locked at the node for good; proposal, coins, spend and audit record are written in one transaction.
+4. the transaction is held against intent and policy, with what was spent before, and the coordinator's
+   history is judged against a single signer's share: what passes here passes at whichever signers are asked;
+5. coins are locked at the node for good; proposal, coins, spend and audit record are written in one
+   transaction.
 
 Whatever fails after 2 frees the coins again.
 """
@@ -30,9 +31,9 @@ from falconer_shared.approval.intent import Intent, IntentKind, check_intent
 from falconer_shared.canonical import format_time
 from falconer_shared.errors import DeviceError, FalconerError, PolicyViolation, UsageError
 from falconer_shared.policy.engine import PolicyRefused
+from falconer_shared.policy.history import SpendEntry
 from falconer_shared.policy.signed import InstalledPolicy
 from falconer_shared.policy.spend import Spend
-from falconer_shared.policy.history import SpendEntry
 from falconer_shared.text import is_token, safe
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction
@@ -79,7 +80,9 @@ def create(coordinator: Coordinator, wish: Wish) -> Created:
     check_payments(wish.payments)
     for what, name in (("requester", wish.requester), ("strategy", wish.strategy)):
         if not is_token(name):
-            raise UsageError("proposal-name", f"{what} '{safe(name)}' is not an id of 1 to 64 characters a-z 0-9 . _ -")
+            raise UsageError(
+                "proposal-name", f"{what} '{safe(name)}' is not an id of 1 to 64 characters a-z 0-9 . _ -"
+            )
     if len(wish.purpose) > MAX_PURPOSE:
         raise UsageError("proposal-purpose", f"the purpose has more than {MAX_PURPOSE} characters")
     with coordinator.exclusive():
@@ -98,7 +101,12 @@ def create(coordinator: Coordinator, wish: Wish) -> Created:
 
 
 def _create(
-    coordinator: Coordinator, wish: Wish, row: WalletRow, wallet: RegisteredWallet, installed: InstalledPolicy, index: int
+    coordinator: Coordinator,
+    wish: Wish,
+    row: WalletRow,
+    wallet: RegisteredWallet,
+    installed: InstalledPolicy,
+    index: int,
 ) -> Created:
     node, name = coordinator.node, node_wallet_name(wallet.wallet_id)
     rate = wish.fee_rate or _usual_fee_rate(coordinator)
@@ -119,19 +127,28 @@ def _judge_and_keep(
 ) -> Created:  # fmt: skip
     now = coordinator.clock()
     intent = _draft(coordinator, wish, installed, verified, rate, now)
-    check_intent(intent, verified, policy_version=installed.policy.version, policy_digest=installed.digest, now=now)
+    check_intent(
+        intent, verified, policy_version=installed.policy.version, policy_digest=installed.digest, now=now
+    )
     with coordinator.store.change(now) as change:
         judgement = judge(installed, verified, intent, (), change.history(row.wallet_id), now)
         judgement.refuse_if_forbidden()
         name = node_wallet_name(row.wallet_id)
         for outpoint in choice.inputs:
             if not coordinator.node.lock(name, outpoint):
-                raise DeviceError("node-chose-otherwise", f"the node will not hold {outpoint.text()}, which it chose")
+                raise DeviceError(
+                    "node-chose-otherwise", f"the node will not hold {outpoint.text()}, which it chose"
+                )
         kept = change.add_proposal(
             {
-                "id": intent.proposal, "wallet_id": row.wallet_id, "expires_at": intent.expires,
-                "purpose": wish.purpose, "unsigned_hash": verified.unsigned_hash, "intent": intent.text,
-                "psbt": verified.psbt.serialize(), "verdicts": json.dumps(judgement.as_json()),
+                "id": intent.proposal,
+                "wallet_id": row.wallet_id,
+                "expires_at": intent.expires,
+                "purpose": wish.purpose,
+                "unsigned_hash": verified.unsigned_hash,
+                "intent": intent.text,
+                "psbt": verified.psbt.serialize(),
+                "verdicts": json.dumps(judgement.as_json()),
             },
             ProposalState.PENDING if judgement.needed else ProposalState.APPROVED,
             choice.inputs,
@@ -142,15 +159,27 @@ def _judge_and_keep(
 
 
 def entry_of(spend: Spend, *, approved: bool) -> SpendEntry:
-    """What the history must hold of a spend. One that needs approval counts as approved: it goes nowhere without."""
+    """What the history must hold of a spend. One that needs approval counts as approved: it goes nowhere
+    without.
+    """
     return SpendEntry(
-        anchor=spend.anchor, unsigned_hash=spend.unsigned_hash, spent=spend.spent, paid=spend.paid(), approved=approved,
-        requester=spend.requester, at=spend.now,
+        anchor=spend.anchor,
+        unsigned_hash=spend.unsigned_hash,
+        spent=spend.spent,
+        paid=spend.paid(),
+        approved=approved,
+        requester=spend.requester,
+        at=spend.now,
     )
 
 
 def _draft(
-    coordinator: Coordinator, wish: Wish, installed: InstalledPolicy, verified: VerifiedTransaction, rate: FeeRate, now: int
+    coordinator: Coordinator,
+    wish: Wish,
+    installed: InstalledPolicy,
+    verified: VerifiedTransaction,
+    rate: FeeRate,
+    now: int,
 ) -> Intent:
     expires = wish.expires if wish.expires is not None else now + coordinator.config.expiry_seconds
     if expires <= now:
@@ -181,7 +210,9 @@ def _usual_max_fee(installed: InstalledPolicy, verified: VerifiedTransaction, ra
     limit = installed.policy.limit("max_fee_sats")
     # change too small to be worth an output is given to the fee, whatever the rate
     usual = 2 * wanted + 1000
-    return Amount(usual if limit is None else max(min(usual, limit), int(verified.fee) if verified.fee <= usual else 0))
+    return Amount(
+        usual if limit is None else max(min(usual, limit), int(verified.fee) if verified.fee <= usual else 0)
+    )
 
 
 def _usual_fee_rate(coordinator: Coordinator) -> FeeRate:
@@ -201,7 +232,9 @@ def _new_id(now: int) -> str:
 
 
 def _record_refusal(coordinator: Coordinator, wish: Wish, refusal: PolicyViolation) -> None:
-    rules = [reason.rule for reason in refusal.reasons] if isinstance(refusal, PolicyRefused) else [refusal.rule]
+    rules = (
+        [reason.rule for reason in refusal.reasons] if isinstance(refusal, PolicyRefused) else [refusal.rule]
+    )
     with coordinator.store.change(coordinator.clock()) as change:
         change.refuse_proposal(
             wish.requester, [f"{int(payee.amount)} {payee.address}" for payee in wish.payments], rules

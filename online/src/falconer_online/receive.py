@@ -1,8 +1,9 @@
 """What comes back from the signers.
 
-From an answer two things are taken, each only after it is proven: signatures that verify over our own transaction, and the receipt of
-the machine that the policy names. They are added to what we kept; the answer itself is thrown away. The same answer twice
-changes nothing. Answers of signers that know nothing of Falconer carry no receipt: that is said, and taken.
+From an answer two things are taken, each only after it is proven: signatures that verify over our own
+transaction, and the receipt of the machine that the policy names. They are added to what we kept; the answer
+itself is thrown away. The same answer twice changes nothing. Answers of signers that know nothing of Falconer
+carry no receipt: that is said, and taken.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def receive(coordinator: Coordinator, answers: Sequence[bytes]) -> tuple[Receive
     """Take answers, each in a transaction of its own: one bad file does not undo another.
 
     Raises:
-        Malformed, VerificationError, AuditError: with nothing kept of that answer. StateError: `proposal-state`.
+        Malformed, VerificationError, AuditError: with nothing kept of that answer. StateError:
+        `proposal-state`.
     """
     with coordinator.exclusive():
         parsed = [UntrustedPsbt.parse(data) for data in answers]
@@ -57,12 +59,15 @@ def _receive(coordinator: Coordinator, change: Change, answer: UntrustedPsbt) ->
     row = change.proposal_of(unsigned_hash(answer.tx))
     if row is None:
         raise VerificationError(
-            "answer-unknown", "the answer is for a transaction that this coordinator never proposed",
+            "answer-unknown",
+            "the answer is for a transaction that this coordinator never proposed",
             remedy="look at the file: is it for another coordinator, or was the transaction changed?",
         )
     if row.state in NEVER_SIGNED or row.request_psbt is None:
         raise StateError(
-            "proposal-state", f"proposal {row.id} is {row.state}: no signing request was handed out", state=row.state.value
+            "proposal-state",
+            f"proposal {row.id} is {row.state}: no signing request was handed out",
+            state=row.state.value,
         )
     warnings: list[str] = []
     new = False
@@ -70,7 +75,9 @@ def _receive(coordinator: Coordinator, change: Change, answer: UntrustedPsbt) ->
     if receipts_in(answer):
         receipt, new = _take_receipt(coordinator, change, row, answer, warnings)
     else:
-        warnings.append("the answer carries no receipt: its signer is not falconer-offline, or its receipt was cut off")
+        warnings.append(
+            "the answer carries no receipt: its signer is not falconer-offline, or its receipt was cut off"
+        )
     verified = coordinator.transaction(change, row)
     if receipt is None or receipt.signed:
         # ours again with the answer's fields: two values for one field, or another transaction, are refused there
@@ -81,7 +88,9 @@ def _receive(coordinator: Coordinator, change: Change, answer: UntrustedPsbt) ->
     if row.state is ProposalState.SENT and complete:
         row = change.move(row, ProposalState.SIGNED)
     elif row.state in {ProposalState.REJECTED, ProposalState.EXPIRED, ProposalState.FAILED}:
-        warnings.append(f"proposal {row.id} is {row.state}: what was received is kept as evidence and will not be sent")
+        warnings.append(
+            f"proposal {row.id} is {row.state}: what was received is kept as evidence and will not be sent"
+        )
     return Received(row, receipt, new, complete, tuple(warnings))
 
 
@@ -110,14 +119,23 @@ def _take_receipt(
 def _receipt_row(signed: SignedReceipt, row: ProposalRow, now: int) -> ReceiptRow:
     receipt = signed.receipt
     return ReceiptRow(
-        receipt.signer, row.wallet_id, receipt.number, receipt.digest, receipt.text, signed.signature.raw, row.id, now
+        receipt.signer,
+        row.wallet_id,
+        receipt.number,
+        receipt.digest,
+        receipt.text,
+        signed.signature.raw,
+        row.id,
+        now,
     )
 
 
 def _signatures_only(verified: VerifiedTransaction, answer: UntrustedPsbt) -> UntrustedPsbt:
     """The answer's signatures in a copy of our own PSBT's shape."""
     if answer.tx != verified.tx:
-        raise VerificationError("answer-other-transaction", "the answer is to another transaction than the one that was asked for")
+        raise VerificationError(
+            "answer-other-transaction", "the answer is to another transaction than the one that was asked for"
+        )
     return verified.psbt.with_fields(
         input_add={
             number: {field_key(InputType.PARTIAL_SIG, key): value for key, value in view.partial_sigs.items()}
@@ -145,7 +163,9 @@ def collected_signatures(
     """All stored signatures in our own PSBT, every one verified again; None while there is none."""
     additions: dict[int, dict[bytes, bytes]] = {}
     for each in view.signatures(row.id):
-        additions.setdefault(each.input, {})[field_key(InputType.PARTIAL_SIG, each.public_key)] = each.signature
+        additions.setdefault(each.input, {})[field_key(InputType.PARTIAL_SIG, each.public_key)] = (
+            each.signature
+        )
     if not additions:
         return None
     return verify_signatures(verified, verified.psbt.with_fields(input_add=additions))

@@ -1,8 +1,8 @@
 """The signing request: what goes to the signers, signed by the coordinator's key.
 
-One proposal has one request. It is made once, at `built`, after the engine minted an `ApprovedTransaction` for our own bytes; an export
-takes it as it is, and only the receipts that ride along are the newest that belong there: a later signer of a quorum is shown that an
-earlier one signed this very request.
+One proposal has one request. It is made once, at `built`, after the engine minted an `ApprovedTransaction`
+for our own bytes; an export takes it as it is, and only the receipts that ride along are the newest that
+belong there: a later signer of a quorum is shown that an earlier one signed this very request.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def build(coordinator: Coordinator, proposal_id: str) -> ProposalRow:
     """Make the signing request of an approved proposal; one that has it already keeps it.
 
     Raises:
-        ApprovalError: `approval-missing`. PolicyRefused: the policy forbids it by now. StateError: `proposal-state`,
+        ApprovalError: `approval-missing`. PolicyRefused: the policy forbids it by now. StateError:
+        `proposal-state`,
             `coordinator-not-in-policy`, `proposal-policy-changed`.
     """
     with coordinator.exclusive():
@@ -80,7 +81,13 @@ def _build(coordinator: Coordinator, change: Change, row: ProposalRow) -> Propos
     )
     # the same gate as the signers': nothing leaves the house that we would not sign ourselves
     approved = mint(
-        verified, installed, intent, approvals, change.history(row.wallet_id), change.now, signer=None,
+        verified,
+        installed,
+        intent,
+        approvals,
+        change.history(row.wallet_id),
+        change.now,
+        signer=None,
         request_digest=request.digest,
     )
     signature = sign_request(request, key.sign_bytes, key.public)
@@ -90,7 +97,9 @@ def _build(coordinator: Coordinator, change: Change, row: ProposalRow) -> Propos
     check_request(envelope, verified, installed.policy)
     sealed = embed(verified.psbt, envelope)
     change.replace_spend(row.id, approved.entry)
-    return change.move(row, ProposalState.BUILT, request_digest=request.digest, request_psbt=sealed.serialize())
+    return change.move(
+        row, ProposalState.BUILT, request_digest=request.digest, request_psbt=sealed.serialize()
+    )
 
 
 def export(coordinator: Coordinator, row: ProposalRow) -> bytes:
@@ -101,7 +110,9 @@ def export(coordinator: Coordinator, row: ProposalRow) -> bytes:
     """
     if row.request_psbt is None or row.state not in EXPORTABLE:
         raise StateError(
-            "proposal-state", f"proposal {row.id} is {row.state}, and has no signing request", state=row.state.value,
+            "proposal-state",
+            f"proposal {row.id} is {row.state}, and has no signing request",
+            state=row.state.value,
             remedy="falconer proposals approve ID --generate-psbt",
         )
     with coordinator.store.read() as view:
@@ -126,7 +137,9 @@ def mark_sent(coordinator: Coordinator, proposal_id: str) -> ProposalRow:
         return change.move(row, ProposalState.SENT) if row.state is ProposalState.BUILT else row
 
 
-def _held_receipts(view: View, installed: InstalledPolicy, wallet_id: str) -> dict[tuple[str, int], SignedReceipt]:
+def _held_receipts(
+    view: View, installed: InstalledPolicy, wallet_id: str
+) -> dict[tuple[str, int], SignedReceipt]:
     """Every stored receipt by a signer of this policy, oldest first."""
     keys = {signer.name: signer.key for signer in installed.policy.signers}
     found = {}
@@ -140,7 +153,9 @@ def _held_receipts(view: View, installed: InstalledPolicy, wallet_id: str) -> di
 
 def _marks(view: View, installed: InstalledPolicy, wallet_id: str) -> tuple[ReceiptMark, ...]:
     """The last receipt of every signer; 0 for a signer of whom none is held."""
-    last: dict[str, ReceiptMark] = {signer.name: ReceiptMark(signer.name, 0, None) for signer in installed.policy.signers}
+    last: dict[str, ReceiptMark] = {
+        signer.name: ReceiptMark(signer.name, 0, None) for signer in installed.policy.signers
+    }
     for (name, number), signed in _held_receipts(view, installed, wallet_id).items():
         last[name] = ReceiptMark(name, number, signed.receipt.digest)
     return tuple(last[name] for name in sorted(last))

@@ -1,14 +1,14 @@
 """Signing with a person's SSH key through the system's `ssh-keygen`.
 
-The message goes in through standard input and the signature comes out of standard output: with file names, `ssh-keygen -Y sign` keeps a
-`.sig` file that is already there and still succeeds, and an old signature would be taken for a new one. The result is parsed and
-verified before anybody uses it.
+The message goes in through standard input and the signature comes out of standard output: with file names,
+`ssh-keygen -Y sign` keeps a `.sig` file that is already there and still succeeds, and an old signature would
+be taken for a new one. The result is parsed and verified before anybody uses it.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess  # noqa: S404  # one fixed program, no shell
+import subprocess  # one fixed program, no shell
 from pathlib import Path
 
 from falconer_shared.errors import DeviceError, UsageError
@@ -37,12 +37,17 @@ def sign(key_file: Path, message: bytes, namespace: str) -> SshSignature:
         # absolute: a name that begins with a hyphen must not become an option
         done = subprocess.run(
             [program, "-Y", "sign", "-q", "-f", str(key_file.absolute()), "-n", namespace],
-            input=message, capture_output=True, check=False, timeout=SECONDS,
+            input=message,
+            capture_output=True,
+            check=False,
+            timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise DeviceError("ssh-keygen-failed", f"ssh-keygen did not end within {SECONDS} s") from None
     except OSError as error:
-        raise DeviceError("ssh-keygen-failed", f"ssh-keygen cannot be run: {safe(error.strerror or '')}") from None
+        raise DeviceError(
+            "ssh-keygen-failed", f"ssh-keygen cannot be run: {safe(error.strerror or '')}"
+        ) from None
     if done.returncode != 0 or not done.stdout:
         raise DeviceError("ssh-keygen-failed", f"ssh-keygen did not sign: {safe_bytes(done.stderr.strip())}")
     signature = SshSignature.parse(done.stdout)

@@ -5,8 +5,9 @@
        └───────────┴───────────┴────────┴─────────┴──► rejected (a person), expired (time; not once signed)
                                                   └────────────┴──► failed (its coins were spent otherwise)
 
-A proposal holds its coins in every state before `confirmed` that is not an end. From `sent` on a signature may exist, which
-nobody can recall: such a proposal stays in the history that limits are judged by, even when it is rejected or expires.
+A proposal holds its coins in every state before `confirmed` that is not an end. From `sent` on a signature
+may exist, which nobody can recall: such a proposal stays in the history that limits are judged by, even when
+it is rejected or expires.
 """
 
 from __future__ import annotations
@@ -66,5 +67,8 @@ def check_move(proposal: str, now: ProposalState, to: ProposalState) -> None:
     """
     if to not in TRANSITIONS[now]:
         raise StateError(
-            "proposal-state", f"proposal {safe(proposal)} is {now}, and cannot become {to}", state=now.value, wanted=to.value
+            "proposal-state",
+            f"proposal {safe(proposal)} is {now}, and cannot become {to}",
+            state=now.value,
+            wanted=to.value,
         )

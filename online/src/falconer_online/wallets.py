@@ -1,7 +1,7 @@
 """Wallets: composing a descriptor, registering it, handing out addresses, seeing coins.
 
-The descriptor decides what is ours. The node watches for us under a wallet of its own; whether a coin that it shows is ours is
-decided by deriving its script again, and a receive address never comes from the node.
+The descriptor decides what is ours. The node watches for us under a wallet of its own; whether a coin that it
+shows is ours is decided by deriving its script again, and a receive address never comes from the node.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from falconer_shared.wallet.registration import RegisteredWallet
 RECEIVE, CHANGE = 0, 1
 
 WATCHED_INDEXES = 1000
-"""Addresses of each branch that the node watches from the start, and our search limit: the custom of Bitcoin Core."""
+"""Addresses of each branch that the node watches from the start, and our search limit: the custom of Bitcoin
+Core.
+"""
 
 _MULTIPATH = "/<0;1>/*"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
@@ -43,7 +45,9 @@ def compose(key_expressions: Sequence[str], threshold: int | None, network: Netw
     if threshold is None:
         if len(keys) != 1:
             raise UsageError(
-                "wallet-threshold", f"{len(keys)} keys and no threshold", remedy="say how many must sign: --threshold K"
+                "wallet-threshold",
+                f"{len(keys)} keys and no threshold",
+                remedy="say how many must sign: --threshold K",
             )
         body = f"wpkh({keys[0]}{_MULTIPATH})"
     else:
@@ -57,7 +61,8 @@ def _key_expression(text: str) -> str:
     line = text.strip()
     if not re.fullmatch(r"\[[0-9a-fA-F]{8}(?:/[0-9]+[h'H]?)*\][1-9A-HJ-NP-Za-km-z]+", line, re.ASCII):
         raise UsageError(
-            "key-expression", f"'{safe(line, 60)}' is not a key like [fingerprint/84h/1h/0h]tpub...",
+            "key-expression",
+            f"'{safe(line, 60)}' is not a key like [fingerprint/84h/1h/0h]tpub...",
             remedy="give the files that falconer-offline key xpub wrote",
         )
     return line
@@ -84,7 +89,9 @@ def parse_birthday(text: str) -> Birthday:
             return Birthday(None, int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()))
         except ValueError:
             pass
-    raise UsageError("wallet-birthday", f"'{safe(text, 30)}' is neither a block height nor a date like 2026-01-31")
+    raise UsageError(
+        "wallet-birthday", f"'{safe(text, 30)}' is neither a block height nor a date like 2026-01-31"
+    )
 
 
 def register(
@@ -92,7 +99,8 @@ def register(
 ) -> RegisteredWallet:
     """Register a wallet here and at the node, and look for its past.
 
-    Registering the same wallet again under the same name watches it anew, which brings a lost node wallet back.
+    Registering the same wallet again under the same name watches it anew, which brings a lost node wallet
+    back.
 
     Raises:
         UsageError: `wallet-name`. StateError: `wallet-registered`.
@@ -105,7 +113,11 @@ def register(
         highest = _watch(coordinator.node, wallet, birthday, progress)
         if known is None:
             row = WalletRow(
-                wallet.wallet_id, name, wallet.descriptor_text, highest[RECEIVE] + 1, highest[RECEIVE],
+                wallet.wallet_id,
+                name,
+                wallet.descriptor_text,
+                highest[RECEIVE] + 1,
+                highest[RECEIVE],
                 highest[CHANGE],
             )
             with coordinator.store.change(coordinator.clock()) as change:
@@ -132,12 +144,16 @@ def _watch(
 ) -> Mapping[int, int]:
     name = node_wallet_name(wallet.wallet_id)
     node.open_wallet(name)
-    node.import_descriptors(name, [with_checksum(branch_descriptor(wallet, b)) for b in (RECEIVE, CHANGE)], WATCHED_INDEXES - 1)
+    node.import_descriptors(
+        name, [with_checksum(branch_descriptor(wallet, b)) for b in (RECEIVE, CHANGE)], WATCHED_INDEXES - 1
+    )
     if birthday is not None:
         height = birthday.height if birthday.height is not None else _height_before(node, birthday.time or 0)
         node.rescan(name, max(height, node.status().lowest_height), progress)
     # what the node says of used indexes is believed up to what it was told to watch: no address beyond can be lost there
-    return {branch: min(_next_index(node, wallet, branch), WATCHED_INDEXES) - 1 for branch in (RECEIVE, CHANGE)}
+    return {
+        branch: min(_next_index(node, wallet, branch), WATCHED_INDEXES) - 1 for branch in (RECEIVE, CHANGE)
+    }
 
 
 _CLOCK_SLACK = 7200
@@ -166,13 +182,16 @@ def _next_index(node: Node, wallet: RegisteredWallet, branch: int) -> int:
     wanted = branch_descriptor(wallet, branch)
     if wanted not in found:
         raise StateError(
-            "node-wallet-differs", "the node's wallet does not watch the registered descriptor",
+            "node-wallet-differs",
+            "the node's wallet does not watch the registered descriptor",
             remedy="falconer wallet register again, with --birthday, watches it anew",
         )
     return found[wanted]
 
 
-def receive_address(coordinator: Coordinator, row: WalletRow, *, new: bool, index: int | None) -> tuple[int, str]:
+def receive_address(
+    coordinator: Coordinator, row: WalletRow, *, new: bool, index: int | None
+) -> tuple[int, str]:
     """An address to be paid at: the lowest that is neither used on chain nor, with `new`, handed out before.
 
     Raises:
@@ -257,7 +276,9 @@ def coins(coordinator: Coordinator, row: WalletRow) -> tuple[OwnCoin, ...]:
 
 
 def reconcile_locks(coordinator: Coordinator, view: View, row: WalletRow) -> None:
-    """Make the node's locks what the store says: it forgets them when a wallet is unloaded, and a crash may leave one behind."""
+    """Make the node's locks what the store says: it forgets them when a wallet is unloaded, and a crash may
+    leave one behind.
+    """
     name = node_wallet_name(row.wallet_id)
     wanted, there = view.held(row.wallet_id), coordinator.node.locked(name)
     for outpoint in wanted:

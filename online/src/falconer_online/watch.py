@@ -24,7 +24,8 @@ def refresh(coordinator: Coordinator) -> tuple[tuple[ProposalRow, ProposalRow], 
                 changed.append((before, view.proposal(before.id)))
         with coordinator.store.read() as view:
             watched = [
-                row for row in view.proposals()
+                row
+                for row in view.proposals()
                 if row.state is ProposalState.BROADCAST
                 or (row.state is ProposalState.CONFIRMED and (row.confirmations or 0) < FINAL_CONFIRMATIONS)
             ]
@@ -45,7 +46,10 @@ def _look(coordinator: Coordinator, row: ProposalRow) -> ProposalRow:
     with coordinator.store.change(coordinator.clock()) as change:
         if confirmations < 0:
             return change.move(
-                row, ProposalState.FAILED, confirmations=confirmations, reason="another transaction spent its coins"
+                row,
+                ProposalState.FAILED,
+                confirmations=confirmations,
+                reason="another transaction spent its coins",
             )
         if confirmations >= coordinator.config.confirmations and row.state is ProposalState.BROADCAST:
             return change.move(row, ProposalState.CONFIRMED, confirmations=confirmations)
@@ -53,7 +57,10 @@ def _look(coordinator: Coordinator, row: ProposalRow) -> ProposalRow:
             coins = [proven.outpoint for proven in coordinator.transaction(change, row).inputs]
             change.hold_again(row, coins)
             return change.move(
-                row, ProposalState.BROADCAST, confirmations=confirmations, reason="a reorganisation took its confirmations"
+                row,
+                ProposalState.BROADCAST,
+                confirmations=confirmations,
+                reason="a reorganisation took its confirmations",
             )
         change.set_confirmations(row, confirmations)
         return change.proposal(row.id)

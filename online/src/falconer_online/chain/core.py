@@ -1,7 +1,7 @@
 """Bitcoin Core and Bitcoin Knots as a `Node`, over RPC, with watch-only descriptor wallets.
 
-Wallets are made without private keys, blank, and load again with the node. What the node answers is typed here and proven
-nowhere: `build` and the shared core do that.
+Wallets are made without private keys, blank, and load again with the node. What the node answers is typed
+here and proven nowhere: `build` and the shared core do that.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class CoreNode:
 
     def import_descriptors(self, name: str, descriptors: Sequence[str], last_index: int) -> None:
         requests = [
-            {"desc": each, "timestamp": "now", "range": [0, last_index], "active": False} for each in descriptors
+            {"desc": each, "timestamp": "now", "range": [0, last_index], "active": False}
+            for each in descriptors
         ]
         answers = shape.a_list(
             self._wallet(name, "importdescriptors", requests, seconds=_RESCAN_SECONDS), "importdescriptors"
@@ -113,7 +114,9 @@ class CoreNode:
             began = monotonic()
             self._wallet(name, "rescanblockchain", at, stop, seconds=_RESCAN_SECONDS)
             took = monotonic() - began
-            stretch = min(_RESCAN_MAX_STRETCH, stretch * 2) if took < _RESCAN_AIM_SECONDS else max(1, stretch // 2)
+            stretch = (
+                min(_RESCAN_MAX_STRETCH, stretch * 2) if took < _RESCAN_AIM_SECONDS else max(1, stretch // 2)
+            )
             at = stop + 1
             progress(at - start, total)
 
@@ -143,25 +146,35 @@ class CoreNode:
             return None
         script = shape.text(shape.field(answer, "scriptPubKey", "gettxout"), "hex", "gettxout")
         return Coin(
-            outpoint, shape.sats(answer, "value", "gettxout"), shape.from_hex(script, "gettxout"),
+            outpoint,
+            shape.sats(answer, "value", "gettxout"),
+            shape.from_hex(script, "gettxout"),
             shape.integer(answer, "confirmations", "gettxout"),
         )
 
     def choose(
         self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate
     ) -> bytes:
-        outputs = [{address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"} for address, amount in payments]
+        outputs = [
+            {address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"}
+            for address, amount in payments
+        ]
         options = {
-            "changeAddress": change_address, "lockUnspents": True, "fee_rate": fee_rate.text(),
-            "includeWatching": True, "replaceable": True,
+            "changeAddress": change_address,
+            "lockUnspents": True,
+            "fee_rate": fee_rate.text(),
+            "includeWatching": True,
+            "replaceable": True,
         }
         try:
             answer = self._wallet(name, "walletcreatefundedpsbt", [], outputs, 0, options, False)  # noqa: FBT003
         except RpcRefusal as refusal:
             if refusal.code in {_WALLET_ERROR, _INSUFFICIENT_FUNDS} and "nsufficient funds" in refusal.reason:
                 raise StateError(
-                    "funds-insufficient", f"the free coins of the wallet do not suffice for {sum(int(a) for _, a in payments):,} "
-                    "sats and the fee", remedy="wallet coins shows what is free and what other proposals hold",
+                    "funds-insufficient",
+                    f"the free coins of the wallet do not suffice for {sum(int(a) for _, a in payments):,} "
+                    "sats and the fee",
+                    remedy="wallet coins shows what is free and what other proposals hold",
                 ) from None
             raise
         encoded = shape.text(answer, "psbt", "walletcreatefundedpsbt")
@@ -206,7 +219,9 @@ class CoreNode:
         if len(answers) != 1:
             raise shape.wrong("testmempoolaccept", "is not about one transaction")
         allowed = shape.flag(answers[0], "allowed", "testmempoolaccept")
-        return Acceptance(allowed, "" if allowed else shape.text(answers[0], "reject-reason", "testmempoolaccept"))
+        return Acceptance(
+            allowed, "" if allowed else shape.text(answers[0], "reject-reason", "testmempoolaccept")
+        )
 
     def send(self, raw: bytes) -> str:
         answer = self._call("sendrawtransaction", raw.hex())
@@ -251,7 +266,8 @@ class CoreNode:
         except RpcRefusal as refusal:
             if refusal.code == _WALLET_NOT_FOUND:
                 raise DeviceError(
-                    "node-wallet-unknown", f"the node has no watch-only wallet {safe(name, 80)}",
+                    "node-wallet-unknown",
+                    f"the node has no watch-only wallet {safe(name, 80)}",
                     remedy="falconer wallet register again, with --birthday, makes it anew",
                 ) from None
             if refusal.code != _WALLET_ALREADY_LOADED:
@@ -266,14 +282,17 @@ class CoreNode:
         expected = self._network.core_name
         if chain != expected:
             raise DeviceError(
-                "node-wrong-network", f"the node is on '{safe(chain, 30)}', this coordinator on '{expected}'",
+                "node-wrong-network",
+                f"the node is on '{safe(chain, 30)}', this coordinator on '{expected}'",
                 remedy="name the right node in config.toml",
             )
         self._checked = True
 
 
 def fallback_fee_rate(network: Network) -> FeeRate | None:
-    """What to pay when the node has no estimate: 10 sat/vB on regtest and signet, where nobody competes; elsewhere a person decides."""
+    """What to pay when the node has no estimate: 10 sat/vB on regtest and signet, where nobody competes;
+    elsewhere a person decides.
+    """
     return FeeRate.from_sats_per_vbyte(10) if network in {Network.REGTEST, Network.SIGNET} else None
 
 

@@ -1,8 +1,9 @@
 """What the coordinator asks of a node, whatever the node is.
 
-A node is a witness that may lie. It chooses coins, hands over previous transactions, says what confirmed and takes transactions.
-Which coins and outputs a payment has is proven by our own core from full previous transactions; that a transaction confirmed
-is the one thing believed, and moves no money. Quantities are integers of satoshis; transaction ids are hex in display order.
+A node is a witness that may lie. It chooses coins, hands over previous transactions, says what confirmed and
+takes transactions. Which coins and outputs a payment has is proven by our own core from full previous
+transactions; that a transaction confirmed is the one thing believed, and moves no money. Quantities are
+integers of satoshis; transaction ids are hex in display order.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """Where the node stands. `chain` is its own name for the network; `lowest_height` is the lowest block it still holds."""
+    """Where the node stands. `chain` is its own name for the network; `lowest_height` is the lowest block it
+    still holds.
+    """
 
     chain: str
     height: int
@@ -50,7 +53,9 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class TransactionStatus:
-    """What the node says of a transaction of the wallet: 0 in the mempool, negative when a conflicting one confirmed."""
+    """What the node says of a transaction of the wallet: 0 in the mempool, negative when a conflicting one
+    confirmed.
+    """
 
     confirmations: int
     height: int | None
@@ -58,7 +63,9 @@ class TransactionStatus:
 
 
 class Node(Protocol):
-    """A node with watch-only wallets. Every method raises DeviceError when the node does not answer as it must."""
+    """A node with watch-only wallets. Every method raises DeviceError when the node does not answer as it
+    must.
+    """
 
     def status(self) -> ChainStatus: ...
 

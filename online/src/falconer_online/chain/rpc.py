@@ -1,7 +1,8 @@
 """JSON-RPC to Bitcoin Core or Knots: one bounded request, one bounded answer, nothing repeated silently.
 
-Credentials come from the environment or from the node's cookie, which is read again for every request because a restarted node
-writes a new one. They go to the configured host alone: no redirect is followed and no proxy asked. Numbers keep every digit (Decimal).
+Credentials come from the environment or from the node's cookie, which is read again for every request because
+a restarted node writes a new one. They go to the configured host alone: no redirect is followed and no proxy
+asked. Numbers keep every digit (Decimal).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import urllib3
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from falconer_online.chain.shape import Json, an_object, wrong
 from falconer_online.config import Config, default_cookie
@@ -51,7 +53,8 @@ class RpcClient:
         """One call.
 
         Raises:
-            RpcRefusal: the node said no. DeviceError: `node-unreachable`, `node-timeout`, `node-credentials`, `node-answer`.
+            RpcRefusal: the node said no. DeviceError: `node-unreachable`, `node-timeout`, `node-credentials`,
+            `node-answer`.
         """
         url = self._url + (f"/wallet/{wallet}" if wallet is not None else "/")
         # Decimal never goes out: amounts are sent as text, which the node reads exactly
@@ -59,11 +62,14 @@ class RpcClient:
         status, data = self._post(url, body, method, seconds or self._seconds)
         if status in {401, 403}:
             raise DeviceError(
-                "node-credentials", f"the node at {safe(self._url)} does not accept our credentials",
+                "node-credentials",
+                f"the node at {safe(self._url)} does not accept our credentials",
                 remedy="check the cookie file (falconer init --cookie) or FALCONER_NODE_USER and FALCONER_NODE_PASSWORD",
             )
         if status == 503:
-            raise DeviceError("node-busy", "the node has too many requests waiting", remedy="repeat in a moment")
+            raise DeviceError(
+                "node-busy", "the node has too many requests waiting", remedy="repeat in a moment"
+            )
         # Bitcoin Core answers a refused call with 500 or 404 and a JSON body that says why
         answer = an_object(self._decode(data, method, status), method)
         error = answer.get("error")
@@ -79,27 +85,35 @@ class RpcClient:
         if type(code) is not int or not isinstance(message, str):
             raise wrong(method, "holds an error without code and message")
         if code == -28:
-            raise DeviceError("node-busy", f"the node is starting up: {safe(message)}", remedy="repeat in a moment")
+            raise DeviceError(
+                "node-busy", f"the node is starting up: {safe(message)}", remedy="repeat in a moment"
+            )
         raise RpcRefusal(method, code, message)
 
     def _post(self, url: str, body: bytes, method: str, seconds: int) -> tuple[int, bytes]:
         headers = urllib3.make_headers(basic_auth=self._credentials()) | {"Content-Type": "application/json"}
         try:
             answer = self._pool.request(
-                "POST", url, body=body, headers=headers, redirect=False, preload_content=False,
+                "POST",
+                url,
+                body=body,
+                headers=headers,
+                redirect=False,
+                preload_content=False,
                 timeout=urllib3.Timeout(connect=min(10, seconds), read=seconds),
             )
             try:
                 return answer.status, self._read(answer, method)
             finally:
                 answer.close()
-        except TimeoutError:
+        except PoolTimeout:
             raise DeviceError(
                 "node-timeout", f"the node at {safe(self._url)} did not answer {method} within {seconds} s"
             ) from None
         except (HTTPError, OSError) as error:
             raise DeviceError(
-                "node-unreachable", f"the node at {safe(self._url)} cannot be reached: {safe(_reason(error))}",
+                "node-unreachable",
+                f"the node at {safe(self._url)} cannot be reached: {safe(_reason(error))}",
                 remedy="start the node, or correct its URL in config.toml",
             ) from None
 
@@ -129,7 +143,8 @@ class RpcClient:
             return f"{user}:{password}"
         if (user is None) != (password is None):
             raise DeviceError(
-                "node-credentials", "of FALCONER_NODE_USER and FALCONER_NODE_PASSWORD only one is set",
+                "node-credentials",
+                "of FALCONER_NODE_USER and FALCONER_NODE_PASSWORD only one is set",
                 remedy="set both, or none to use the cookie file",
             )
         return _read_cookie(self._cookie)
@@ -143,7 +158,8 @@ def _read_cookie(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not ASCII"
         raise DeviceError(
-            "node-credentials", f"the node's cookie file {safe(str(path))} cannot be read: {safe(reason or '')}",
+            "node-credentials",
+            f"the node's cookie file {safe(str(path))} cannot be read: {safe(reason or '')}",
             remedy="start the node, name its cookie with falconer init --cookie, "
             "or set FALCONER_NODE_USER and FALCONER_NODE_PASSWORD",
         ) from None

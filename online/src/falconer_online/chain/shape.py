@@ -1,4 +1,6 @@
-"""Typed values out of a node's JSON. The node is not trusted: every field is asked for by name, kind and bound."""
+"""Typed values out of a node's JSON. The node is not trusted: every field is asked for by name, kind and
+bound.
+"""
 
 from __future__ import annotations
 

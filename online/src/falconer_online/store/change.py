@@ -1,7 +1,7 @@
 """Writing the store: every change together with its audit record, or neither.
 
-A `Change` lives inside one immediate transaction. Each method writes rows and the record of it; there is no way to
-write without one, and a change that recorded nothing does not commit.
+A `Change` lives inside one immediate transaction. Each method writes rows and the record of it; there is no
+way to write without one, and a change that recorded nothing does not commit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Change(View):
         number = self.audit_size()
         known = facts if subject is None else {**facts, "subject": subject}
         self._insert(
-            schema.audit, number=number, subject=subject, line=AuditRecord(number, self.now, event, known).line
+            schema.audit,
+            number=number,
+            subject=subject,
+            line=AuditRecord(number, self.now, event, known).line,
         )
         self.unrecorded = False
 
@@ -56,35 +59,63 @@ class Change(View):
         for name, key in sorted(administrators.items()):
             self._insert(schema.administrators, name=name, public_key=key)
         self.record(
-            "initialised", network=network, coordinator=coordinator,
+            "initialised",
+            network=network,
+            coordinator=coordinator,
             administrators="; ".join(f"{name} {key}" for name, key in sorted(administrators.items())),
         )
 
     def add_wallet(self, row: WalletRow) -> None:
         self._insert(
-            schema.wallets, wallet_id=row.wallet_id, name=row.name, descriptor=row.descriptor, registered_at=self.now,
-            next_receive=row.next_receive, highest_receive=row.highest_receive, highest_change=row.highest_change,
+            schema.wallets,
+            wallet_id=row.wallet_id,
+            name=row.name,
+            descriptor=row.descriptor,
+            registered_at=self.now,
+            next_receive=row.next_receive,
+            highest_receive=row.highest_receive,
+            highest_change=row.highest_change,
         )
         self.record("wallet-registered", row.name, wallet=row.wallet_id, descriptor=row.descriptor)
 
     def add_policy(
-        self, wallet_id: str, version: int, digest: str, text: bytes, signatures: Sequence[bytes], names: Sequence[str]
+        self,
+        wallet_id: str,
+        version: int,
+        digest: str,
+        text: bytes,
+        signatures: Sequence[bytes],
+        names: Sequence[str],
     ) -> None:
         self._insert(
-            schema.policies, wallet_id=wallet_id, version=version, digest=digest, text=text, installed_at=self.now
+            schema.policies,
+            wallet_id=wallet_id,
+            version=version,
+            digest=digest,
+            text=text,
+            installed_at=self.now,
         )
         for number, signature in enumerate(signatures):
             self._insert(
-                schema.policy_signatures, wallet_id=wallet_id, version=version, number=number, signature=signature
+                schema.policy_signatures,
+                wallet_id=wallet_id,
+                version=version,
+                number=number,
+                signature=signature,
             )
-        self.record("policy-installed", wallet=wallet_id, version=version, digest=digest, signed_by=" ".join(names))
+        self.record(
+            "policy-installed", wallet=wallet_id, version=version, digest=digest, signed_by=" ".join(names)
+        )
 
     def hand_out_address(self, wallet: WalletRow, index: int, address: str) -> None:
         """Remember that a receive address was given to somebody."""
         table = schema.wallets
         self._write(
-            sa.update(table).where(table.c.wallet_id == wallet.wallet_id).values(
-                next_receive=max(wallet.next_receive, index + 1), highest_receive=max(wallet.highest_receive, index)
+            sa.update(table)
+            .where(table.c.wallet_id == wallet.wallet_id)
+            .values(
+                next_receive=max(wallet.next_receive, index + 1),
+                highest_receive=max(wallet.highest_receive, index),
             )
         )
         self.record("address-handed-out", wallet.name, index=index, address=address)
@@ -94,13 +125,19 @@ class Change(View):
         for branch, column in ((0, table.c.highest_receive), (1, table.c.highest_change)):
             index = highest.get(branch, -1)
             self._write(
-                sa.update(table).where(table.c.wallet_id == wallet_id, column < index).values({column.name: index})
+                sa.update(table)
+                .where(table.c.wallet_id == wallet_id, column < index)
+                .values({column.name: index})
             )
 
     # proposals
 
     def add_proposal(
-        self, values: Mapping[str, Any], state: ProposalState, outpoints: Iterable[OutPoint], entry: SpendEntry,
+        self,
+        values: Mapping[str, Any],
+        state: ProposalState,
+        outpoints: Iterable[OutPoint],
+        entry: SpendEntry,
         highest: Mapping[int, int],
     ) -> ProposalRow:
         """A new proposal, its coins held and its spend reserved.
@@ -122,23 +159,33 @@ class Change(View):
                 schema.coin_locks, outpoint=outpoint.text(), wallet_id=wallet_id, proposal_id=proposal_id
             )
         self._insert(
-            schema.spends, proposal_id=proposal_id, wallet_id=wallet_id, released=False, **_spend_values(entry)
+            schema.spends,
+            proposal_id=proposal_id,
+            wallet_id=wallet_id,
+            released=False,
+            **_spend_values(entry),
         )
         self._extend_known(wallet_id, highest)
         self.record(
-            "proposal-created", proposal_id, state=state.value, unsigned=values["unsigned_hash"],
-            intent=values["intent"].decode("ascii"), purpose=values["purpose"],
+            "proposal-created",
+            proposal_id,
+            state=state.value,
+            unsigned=values["unsigned_hash"],
+            intent=values["intent"].decode("ascii"),
+            purpose=values["purpose"],
         )
         return self.proposal(proposal_id)
 
     def replace_spend(self, proposal_id: str, entry: SpendEntry) -> None:
-        """Judge by what was finally approved, from the time of that judgement on. Its record is the move that follows."""
+        """Judge by what was finally approved, from the time of that judgement on. Its record is the move that
+        follows.
+        """
         table = schema.spends
-        self._write(
-            sa.update(table).where(table.c.proposal_id == proposal_id).values(**_spend_values(entry))
-        )
+        self._write(sa.update(table).where(table.c.proposal_id == proposal_id).values(**_spend_values(entry)))
 
-    def move(self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: Any) -> ProposalRow:  # noqa: ANN401
+    def move(
+        self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: Any
+    ) -> ProposalRow:  # noqa: ANN401
         """One move of the transition table; coins and history follow it.
 
         Raises:
@@ -151,9 +198,7 @@ class Change(View):
         self._write(sa.update(table).where(table.c.id == row.id).values(**values))
         if to in {ProposalState.REJECTED, ProposalState.EXPIRED} and current.state in NEVER_SIGNED:
             spends = schema.spends
-            self._write(
-                sa.update(spends).where(spends.c.proposal_id == row.id).values(released=True)
-            )
+            self._write(sa.update(spends).where(spends.c.proposal_id == row.id).values(released=True))
         if to not in HOLDS_COINS:
             locks = schema.coin_locks
             self._write(sa.delete(locks).where(locks.c.proposal_id == row.id))
@@ -164,7 +209,9 @@ class Change(View):
         return self.proposal(row.id)
 
     def hold_again(self, row: ProposalRow, outpoints: Iterable[OutPoint]) -> None:
-        """After a reorganisation took a confirmation back: the coins are held as before. Its record is the move before it."""
+        """After a reorganisation took a confirmation back: the coins are held as before. Its record is the
+        move before it.
+        """
         held = self.held(row.wallet_id)
         for outpoint in outpoints:
             if outpoint not in held:
@@ -175,21 +222,23 @@ class Change(View):
     def set_confirmations(self, row: ProposalRow, confirmations: int) -> None:
         """A figure for lists, seen at the node and not recorded: the moves are."""
         table = schema.proposals
-        self._write(
-            sa.update(table).where(table.c.id == row.id).values(confirmations=confirmations)
-        )
+        self._write(sa.update(table).where(table.c.id == row.id).values(confirmations=confirmations))
         self.unrecorded = False
 
     def refuse_proposal(self, requester: str, payments: Sequence[str], rules: Sequence[str]) -> None:
         """That somebody asked for a payment which was refused."""
-        self.record("proposal-refused", requester=requester, payments="; ".join(payments), rules=" ".join(rules))
+        self.record(
+            "proposal-refused", requester=requester, payments="; ".join(payments), rules=" ".join(rules)
+        )
 
     # answers
 
     def add_approval(self, row: ProposalRow, name: str, public_key: str, signature: bytes) -> None:
         table = schema.approvals
         known = self._rows(
-            sa.select(table.c.public_key).where(table.c.proposal_id == row.id, table.c.public_key == public_key)
+            sa.select(table.c.public_key).where(
+                table.c.proposal_id == row.id, table.c.public_key == public_key
+            )
         )
         if known:
             return
@@ -204,12 +253,18 @@ class Change(View):
         new = [each for each in signatures if (each.input, each.public_key) not in known]
         for each in new:
             self._insert(
-                schema.signatures, proposal_id=row.id, input=each.input, public_key=each.public_key,
-                signature=each.signature, received_at=self.now,
+                schema.signatures,
+                proposal_id=row.id,
+                input=each.input,
+                public_key=each.public_key,
+                signature=each.signature,
+                received_at=self.now,
             )
         if new:
             keys = sorted({each.public_key.hex() for each in new})
-            self.record("signatures-received", row.id, count=len(new), keys=" ".join(keys[:_MAX_KEYS_RECORDED]))
+            self.record(
+                "signatures-received", row.id, count=len(new), keys=" ".join(keys[:_MAX_KEYS_RECORDED])
+            )
         return len(new)
 
     def add_receipt(self, row: ReceiptRow, verdict: str) -> bool:
@@ -224,11 +279,23 @@ class Change(View):
             check_no_fork(Receipt.parse(known.text), Receipt.parse(row.text))
             return False
         self._insert(
-            schema.receipts, signer=row.signer, wallet_id=row.wallet_id, number=row.number, digest=row.digest,
-            text=row.text, signature=row.signature, proposal_id=row.proposal_id, received_at=self.now,
+            schema.receipts,
+            signer=row.signer,
+            wallet_id=row.wallet_id,
+            number=row.number,
+            digest=row.digest,
+            text=row.text,
+            signature=row.signature,
+            proposal_id=row.proposal_id,
+            received_at=self.now,
         )
         self.record(
-            "receipt-received", row.proposal_id, signer=row.signer, number=row.number, digest=row.digest, verdict=verdict
+            "receipt-received",
+            row.proposal_id,
+            signer=row.signer,
+            number=row.number,
+            digest=row.digest,
+            verdict=verdict,
         )
         return True
 

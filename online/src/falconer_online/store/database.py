@@ -1,7 +1,8 @@
 """One SQLite database, opened for a command and closed with it.
 
-Every change runs in one immediate transaction (`change`), written through to the disk before it counts (synchronous FULL), so that
-kill -9 or a full disk leaves either all of it or nothing. Faults of the file become one clear refusal: locked, full, damaged.
+Every change runs in one immediate transaction (`change`), written through to the disk before it counts
+(synchronous FULL), so that kill -9 or a full disk leaves either all of it or nothing. Faults of the file
+become one clear refusal: locked, full, damaged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from falconer_shared.errors import FalconerError, StateError
 from falconer_shared.text import safe
 
 SCHEMA_HEAD = "0001"
-"""The newest migration: a database at another revision is migrated before use (a test compares it with the scripts)."""
+"""The newest migration: a database at another revision is migrated before use (a test compares it with the
+scripts).
+"""
 
 BUSY_SECONDS = 5
 """How long SQLite waits for another process to finish writing."""
@@ -46,7 +49,8 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         except FileExistsError:
             raise StateError(
-                "already-initialised", f"a coordinator lives in {safe(str(path.parent))} already",
+                "already-initialised",
+                f"a coordinator lives in {safe(str(path.parent))} already",
                 remedy="set FALCONER_HOME to make another one",
             ) from None
         except OSError as error:
@@ -64,17 +68,19 @@ class Database:
         """
         if not path.exists():
             raise StateError(
-                "store-missing", f"the coordinator's database {safe(str(path))} is missing",
+                "store-missing",
+                f"the coordinator's database {safe(str(path))} is missing",
                 remedy="restore it from a backup; falconer init makes a new coordinator",
             )
         check_private(path.parent)
         check_private(path)
         database = cls(path)
-        revision = database._revision()  # noqa: SLF001  # a constructor of this very class
+        revision = database._revision()  # a constructor of this very class
         if revision != SCHEMA_HEAD:
             if revision is not None and revision > SCHEMA_HEAD:
                 raise StateError(
-                    "store-newer", f"the database was written by a newer falconer (schema {safe(revision)})",
+                    "store-newer",
+                    f"the database was written by a newer falconer (schema {safe(revision)})",
                     remedy="use that version",
                 )
             database.migrate()
@@ -83,7 +89,11 @@ class Database:
     def _revision(self) -> str | None:
         with self.read() as connection:
             found = sa.inspect(connection).has_table("alembic_version")
-            row = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if found else None
+            row = (
+                connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+                if found
+                else None
+            )
             return None if row is None else str(row)
 
     def migrate(self) -> None:
@@ -132,7 +142,12 @@ def _engine(path: Path) -> sa.Engine:
     def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
         # None: Python's sqlite3 begins nothing by itself, so that _on_begin alone decides
         connection.isolation_level = None
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "journal_mode = DELETE"):
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            "journal_mode = DELETE",
+        ):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")
@@ -158,7 +173,7 @@ def _refusal_of(path: Path, error: sqlite3.Error) -> FalconerError:
         return StateError(
             "store-locked", f"another process holds the database {where}", remedy="let it finish, then repeat"
         )
-    if name.startswith("SQLITE_FULL") or name.startswith("SQLITE_IOERR_WRITE"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE")):
         return StateError(
             "disk-full", f"no space left for {where}; nothing was changed", remedy="free space and repeat"
         )
@@ -166,7 +181,9 @@ def _refusal_of(path: Path, error: sqlite3.Error) -> FalconerError:
         return StateError("file-not-writable", f"the database {where} cannot be written: {safe(str(error))}")
     # a missing table or column is damage too: the schema was compared before
     return StateError(
-        "store-corrupt", f"the database {where} is damaged: {safe(str(error))}", remedy="restore it from a backup"
+        "store-corrupt",
+        f"the database {where} is damaged: {safe(str(error))}",
+        remedy="restore it from a backup",
     )
 
 

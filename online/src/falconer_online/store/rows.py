@@ -1,4 +1,6 @@
-"""What the store gives back: plain facts. Keys, policies, intents and PSBTs are bytes here, and are parsed and verified by whoever uses them."""
+"""What the store gives back: plain facts. Keys, policies, intents and PSBTs are bytes here, and are parsed
+and verified by whoever uses them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class PolicyRow:
 
 @dataclass(frozen=True, slots=True)
 class ProposalRow:
-    """`psbt` is the unsigned transaction as we built it, `request_psbt` with the signed request in it, `final` what is broadcast."""
+    """`psbt` is the unsigned transaction as we built it, `request_psbt` with the signed request in it,
+    `final` what is broadcast.
+    """
 
     number: int
     id: str

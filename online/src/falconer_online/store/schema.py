@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy sees them. `migrations/versions` makes them; a test holds both together.
 
-Amounts are satoshis, times seconds since 1970, ids and digests lower-case hex, outpoints `txid:vout` text. What was signed is kept as
-the very bytes that were signed; what can be derived from them again (fee, payments) is kept beside only for lists, and never judged.
+Amounts are satoshis, times seconds since 1970, ids and digests lower-case hex, outpoints `txid:vout` text.
+What was signed is kept as the very bytes that were signed; what can be derived from them again (fee,
+payments) is kept beside only for lists, and never judged.
 """
 
 from __future__ import annotations
@@ -20,23 +21,30 @@ from sqlalchemy import (
     Table,
 )
 
-metadata = MetaData(naming_convention={
-    "pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s",
-})
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
 
 _HEX = 64
 _TOKEN = 64
 
 administrators = Table(
-    "administrators", metadata,
+    "administrators",
+    metadata,
     Column("name", String(_TOKEN), primary_key=True),
     Column("public_key", String, nullable=False, unique=True),
 )
 """The keys pinned at `init`: only they can sign the first policy."""
 
 wallets = Table(
-    "wallets", metadata,
+    "wallets",
+    metadata,
     Column("wallet_id", String(_HEX), primary_key=True),
     Column("name", String(_TOKEN), nullable=False, unique=True),
     Column("descriptor", String, nullable=False),
@@ -48,7 +56,8 @@ wallets = Table(
 """`highest_*`: highest index that we handed out or saw proven, -1 for none."""
 
 policies = Table(
-    "policies", metadata,
+    "policies",
+    metadata,
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("digest", String(_HEX), nullable=False),
@@ -57,7 +66,8 @@ policies = Table(
 )
 
 policy_signatures = Table(
-    "policy_signatures", metadata,
+    "policy_signatures",
+    metadata,
     Column("wallet_id", String(_HEX), primary_key=True),
     Column("version", BigInteger, primary_key=True),
     Column("number", Integer, primary_key=True),
@@ -66,7 +76,8 @@ policy_signatures = Table(
 )
 
 proposals = Table(
-    "proposals", metadata,
+    "proposals",
+    metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(_TOKEN), nullable=False, unique=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
@@ -92,7 +103,8 @@ proposals = Table(
 )
 
 approvals = Table(
-    "approvals", metadata,
+    "approvals",
+    metadata,
     Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), primary_key=True),
     Column("public_key", String, primary_key=True),
     Column("signature", LargeBinary, nullable=False),
@@ -100,7 +112,8 @@ approvals = Table(
 )
 
 signatures = Table(
-    "signatures", metadata,
+    "signatures",
+    metadata,
     Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), primary_key=True),
     Column("input", Integer, primary_key=True),
     Column("public_key", LargeBinary, primary_key=True),
@@ -109,7 +122,8 @@ signatures = Table(
 )
 
 receipts = Table(
-    "receipts", metadata,
+    "receipts",
+    metadata,
     Column("signer", String(_TOKEN), primary_key=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), primary_key=True),
     Column("number", BigInteger, primary_key=True),
@@ -121,7 +135,8 @@ receipts = Table(
 )
 
 coin_locks = Table(
-    "coin_locks", metadata,
+    "coin_locks",
+    metadata,
     Column("outpoint", String(80), primary_key=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
     Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), nullable=False, index=True),
@@ -129,7 +144,8 @@ coin_locks = Table(
 """One proposal holds a coin: the primary key says so even if the node forgets."""
 
 spends = Table(
-    "spends", metadata,
+    "spends",
+    metadata,
     Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), primary_key=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
     Column("anchor", String(80), nullable=False),
@@ -143,7 +159,8 @@ spends = Table(
 )
 
 audit = Table(
-    "audit", metadata,
+    "audit",
+    metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("subject", String(_TOKEN), nullable=True, index=True),
     Column("line", LargeBinary, nullable=False),

@@ -46,7 +46,9 @@ class View:
         found = self.wallets()
         if not found:
             raise StateError(
-                "wallet-none", "no wallet is registered", remedy="falconer wallet register NAME DESCRIPTOR_FILE"
+                "wallet-none",
+                "no wallet is registered",
+                remedy="falconer wallet register NAME DESCRIPTOR_FILE",
             )
         if name is None:
             if len(found) > 1:
@@ -57,7 +59,9 @@ class View:
             if row.name == name:
                 return row
         raise UsageError(
-            "wallet-unknown", f"no wallet is called '{safe(name)}'", remedy="falconer wallet list shows the names"
+            "wallet-unknown",
+            f"no wallet is called '{safe(name)}'",
+            remedy="falconer wallet list shows the names",
         )
 
     def wallet_by_id(self, wallet_id: str) -> WalletRow:
@@ -76,12 +80,16 @@ class View:
         table, signed = schema.policies, schema.policy_signatures
         signatures: dict[int, list[bytes]] = {}
         for row in self._rows(
-            sa.select(signed).where(signed.c.wallet_id == wallet_id).order_by(signed.c.version, signed.c.number)
+            sa.select(signed)
+            .where(signed.c.wallet_id == wallet_id)
+            .order_by(signed.c.version, signed.c.number)
         ):
             signatures.setdefault(row["version"], []).append(row["signature"])
         return tuple(
             PolicyRow(row["version"], row["digest"], row["text"], tuple(signatures.get(row["version"], ())))
-            for row in self._rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.version))
+            for row in self._rows(
+                sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.version)
+            )
         )
 
     def proposals(
@@ -106,7 +114,8 @@ class View:
         rows = self._rows(sa.select(table).where(table.c.id == proposal_id))
         if not rows:
             raise UsageError(
-                "proposal-unknown", f"there is no proposal '{safe(proposal_id)}'",
+                "proposal-unknown",
+                f"there is no proposal '{safe(proposal_id)}'",
                 remedy="falconer proposals list shows the ids",
             )
         return _proposal(rows[0])
@@ -122,29 +131,50 @@ class View:
     def counts(self) -> dict[str, int]:
         """How many proposals are in each state that has any."""
         table = schema.proposals
-        query = sa.select(table.c.state, sa.func.count().label("n")).group_by(table.c.state).order_by(table.c.state)
+        query = (
+            sa.select(table.c.state, sa.func.count().label("n"))
+            .group_by(table.c.state)
+            .order_by(table.c.state)
+        )
         return {row["state"]: row["n"] for row in self._rows(query)}
 
     def approvals(self, proposal_id: str) -> tuple[bytes, ...]:
         """The raw SSHSIGs collected for a proposal."""
         table = schema.approvals
-        query = sa.select(table.c.signature).where(table.c.proposal_id == proposal_id).order_by(table.c.public_key)
+        query = (
+            sa.select(table.c.signature)
+            .where(table.c.proposal_id == proposal_id)
+            .order_by(table.c.public_key)
+        )
         return tuple(row["signature"] for row in self._rows(query))
 
     def signatures(self, proposal_id: str) -> tuple[SignatureRow, ...]:
         """The Bitcoin signatures collected for a proposal."""
         table = schema.signatures
-        query = sa.select(table).where(table.c.proposal_id == proposal_id).order_by(table.c.input, table.c.public_key)
-        return tuple(SignatureRow(row["input"], row["public_key"], row["signature"]) for row in self._rows(query))
+        query = (
+            sa.select(table)
+            .where(table.c.proposal_id == proposal_id)
+            .order_by(table.c.input, table.c.public_key)
+        )
+        return tuple(
+            SignatureRow(row["input"], row["public_key"], row["signature"]) for row in self._rows(query)
+        )
 
     def receipts(
-        self, *, signer: str | None = None, wallet_id: str | None = None, proposal_id: str | None = None, since: int = 0
+        self,
+        *,
+        signer: str | None = None,
+        wallet_id: str | None = None,
+        proposal_id: str | None = None,
+        since: int = 0,
     ) -> tuple[ReceiptRow, ...]:
         """Receipts by signer and number."""
         table = schema.receipts
         query = sa.select(table).where(table.c.number >= since).order_by(table.c.signer, table.c.number)
         for column, value in (
-            (table.c.signer, signer), (table.c.wallet_id, wallet_id), (table.c.proposal_id, proposal_id)
+            (table.c.signer, signer),
+            (table.c.wallet_id, wallet_id),
+            (table.c.proposal_id, proposal_id),
         ):
             if value is not None:
                 query = query.where(column == value)
@@ -162,7 +192,9 @@ class View:
 
     def audit_size(self) -> int:
         """Number of audit records."""
-        return int(self._connection.execute(sa.select(sa.func.count()).select_from(schema.audit)).scalar_one())
+        return int(
+            self._connection.execute(sa.select(sa.func.count()).select_from(schema.audit)).scalar_one()
+        )
 
     def audit_lines(self, subject: str | None = None) -> tuple[bytes, ...]:
         """The audit log's lines in order, of one proposal or all."""
@@ -190,7 +222,11 @@ class StoredHistory:
 
 def _wallet(row: sa.RowMapping) -> WalletRow:
     return WalletRow(
-        row["wallet_id"], row["name"], row["descriptor"], row["next_receive"], row["highest_receive"],
+        row["wallet_id"],
+        row["name"],
+        row["descriptor"],
+        row["next_receive"],
+        row["highest_receive"],
         row["highest_change"],
     )
 

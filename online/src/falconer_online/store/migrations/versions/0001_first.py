@@ -55,7 +55,9 @@ def _registrations() -> None:
         sa.Column("signature", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("wallet_id", "version", "number", name="pk_policy_signatures"),
         sa.ForeignKeyConstraint(
-            ["wallet_id", "version"], ["policies.wallet_id", "policies.version"], name="fk_policy_signatures_wallet_id"
+            ["wallet_id", "version"],
+            ["policies.wallet_id", "policies.version"],
+            name="fk_policy_signatures_wallet_id",
         ),
     )
     op.create_table(

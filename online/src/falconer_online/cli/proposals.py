@@ -1,0 +1,519 @@
+"""`falconer proposals`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from falconer_online.cli.options import FILE, json_option, parse_expiry, shown
+from falconer_online.cli.session import Session, pass_session
+from falconer_shared.errors import DeviceError, UsageError
+from falconer_shared.text import safe
+from falconer_shared.units import btc, grouped
+
+if TYPE_CHECKING:
+    from falconer_online.coordinator import Coordinator
+    from falconer_online.jsontype import Json
+    from falconer_online.store.rows import ProposalRow
+
+
+@click.command("create")
+@click.option(
+    "--pay",
+    "payments",
+    multiple=True,
+    required=True,
+    metavar="ADDRESS=SATS",
+    help="A payment; again for each.",
+)
+@click.option("--wallet", help="Which wallet pays (default: the only one).")
+@click.option("--fee-rate", metavar="SAT/VB", help="Default: the node's estimate.")
+@click.option(
+    "--max-fee",
+    type=click.IntRange(min=1),
+    metavar="SATS",
+    help="What approvers allow (default: room for one bump).",
+)
+@click.option(
+    "--expires", metavar="TIME", help="How long it may be signed: 30m, 24h, 7d, or a time (default 24h)."
+)
+@click.option("--requester", default="operator", show_default=True, help="Who asks.")
+@click.option("--strategy", default="-", help="Under which strategy.")
+@click.option("--purpose", default="", help="What it is for; for people, not signed.")
+@json_option
+@pass_session
+def create(  # noqa: PLR0913, PLR0917  # one argument per option
+    session: Session, payments: tuple[str, ...], wallet: str | None, fee_rate: str | None, max_fee: int | None,
+    expires: str | None, requester: str, strategy: str, purpose: str,
+) -> None:  # fmt: skip
+    """Propose a payment: coins are chosen and held, everything is verified and judged, and the intent is
+    drafted.
+    """
+    from falconer_online.build import parse_fee_rate, parse_payment
+    from falconer_online.present import transaction_json
+    from falconer_online.proposals import Wish
+    from falconer_online.proposals import create as do_create
+    from falconer_shared.units import Amount
+
+    coordinator = session.open()
+    made = do_create(
+        coordinator,
+        Wish(
+            payments=tuple(parse_payment(text, coordinator.config.network) for text in payments),
+            wallet=wallet,
+            fee_rate=parse_fee_rate(fee_rate) if fee_rate is not None else None,
+            max_fee=Amount(max_fee) if max_fee is not None else None,
+            expires=parse_expiry(expires, coordinator.clock()) if expires is not None else None,
+            requester=requester,
+            strategy=strategy,
+            purpose=purpose,
+        ),
+    )
+    row, judgement = made.row, made.judgement
+    proposal = _report(session, coordinator, row)
+    session.say()
+    session.say(
+        f"judged at one signer's share, {judgement.spend.share.k} of {judgement.spend.share.n} "
+        f"{'(whole: the policy names mandatory signers)' if judgement.spend.share.whole else ''}".rstrip()
+    )
+    _verdicts(session, judgement.as_json())
+    if judgement.needed:
+        step = f"falconer proposals request-approval {row.id}   ({judgement.needed} of {', '.join(judgement.members)})"
+    else:
+        step = f"falconer proposals approve {row.id} --generate-psbt   (the policy asks for no approval)"
+    session.next(step)
+    session.result(
+        {
+            "verdict": "accepted",
+            "transaction": transaction_json(made.verified),
+            "proposal": proposal,
+            "verdicts": judgement.as_json(),
+            "next": step,
+        }
+    )
+
+
+@click.command("list")
+@click.option("--state", help="Only those in that state.")
+@json_option
+@pass_session
+def list_(session: Session, state: str | None) -> None:
+    """All proposals, oldest first."""
+    from falconer_online.approvals import judgement_of
+    from falconer_online.coordinator import intent_of
+    from falconer_online.present import proposal_json
+    from falconer_online.states import ProposalState
+
+    wanted = None
+    if state is not None:
+        if state not in {each.value for each in ProposalState}:
+            raise UsageError(
+                "proposal-state-unknown",
+                f"there is no state '{safe(state)}'",
+                remedy="states: " + " ".join(each.value for each in ProposalState),
+            )
+        wanted = ProposalState(state)
+    coordinator = session.open()
+    _refresh(session, coordinator)
+    documents: list[Json] = []
+    rows = []
+    with coordinator.store.read() as view:
+        for row in view.proposals(state=wanted):
+            if session.json:
+                verified, judgement = coordinator.transaction(view, row), judgement_of(coordinator, view, row)
+                documents.append(proposal_json(view, row, verified, judgement))
+            intent = intent_of(row)
+            total = sum(int(amount) for amount, _ in intent.pays)
+            rows.append(
+                (
+                    row.id,
+                    row.state.value,
+                    f"{total:,}",
+                    len(intent.pays),
+                    intent.requester,
+                    safe(row.purpose, 40),
+                )
+            )
+    if not session.json:
+        session.table(("id", "state", "sats", "payments", "requester", "purpose"), rows)
+    session.result({"proposals": documents})
+
+
+@click.command("show")
+@click.argument("proposal_id", metavar="ID")
+@json_option
+@pass_session
+def show(session: Session, proposal_id: str) -> None:
+    """One proposal, whole: payments, approvals, verdicts, and what happened to it."""
+    from falconer_online.present import event_json, stored_verdicts, transaction_json
+
+    coordinator = session.open()
+    _refresh(session, coordinator)
+    with coordinator.store.read() as view:
+        row = view.proposal(proposal_id)
+        verified = coordinator.transaction(view, row)
+        events = [event_json(line) for line in view.audit_lines(subject=row.id)]
+    proposal = _report(session, coordinator, row)
+    verdicts = stored_verdicts(row)
+    session.say()
+    _verdicts(session, verdicts)
+    session.say()
+    for event in events:
+        facts = event["facts"]
+        move = (
+            f"{facts.get('from')} -> {facts.get('to')}" if isinstance(facts, dict) and "to" in facts else ""
+        )
+        session.say(f"{event['at']}  {event['event']}  {safe(move)}".rstrip())
+    session.result(
+        {
+            "proposal": proposal,
+            "transaction": transaction_json(verified, row.txid),
+            "verdicts": verdicts,
+            "events": list(events),
+        }
+    )
+
+
+@click.command("request-approval")
+@click.argument("proposal_id", metavar="ID")
+@click.option("--out", type=FILE, help="Where the intent goes (default: ID.intent.txt).")
+@json_option
+@pass_session
+def request_approval(session: Session, proposal_id: str, out: Path | None) -> None:
+    """Write the text that approvers sign, each on their own computer with their own SSH key."""
+    from falconer_online.approvals import COLLECTING, judgement_of
+    from falconer_online.coordinator import intent_of
+    from falconer_online.files import write_file
+    from falconer_online.proposals import expire_due
+    from falconer_online.ssh_keygen import command
+    from falconer_shared.approval.intent import NAMESPACE
+    from falconer_shared.errors import StateError
+
+    coordinator = session.open()
+    with coordinator.exclusive():
+        expire_due(coordinator)
+    with coordinator.store.read() as view:
+        row = view.proposal(proposal_id)
+        if row.state not in COLLECTING:
+            raise StateError(
+                "proposal-state",
+                f"proposal {row.id} is {row.state}, and takes no more approvals",
+                state=row.state.value,
+            )
+        judgement = judgement_of(coordinator, view, row)
+    intent = intent_of(row)
+    target = out or Path(f"{row.id}.intent.txt")
+    write_file(target, row.intent)
+    line = command(NAMESPACE, shown(target))
+    session.say(row.intent.decode("ascii"))
+    session.say(f"written: {shown(target)}   digest {intent.digest}")
+    session.say(
+        f"needed: {judgement.needed} of {', '.join(judgement.members) or 'nobody'}; there: {', '.join(judgement.counted) or 'none'}"
+    )
+    session.say("Each approver reads the text and runs, on their own computer (it writes a .sig file):")
+    session.say(f"  {line}")
+    session.next(f"falconer proposals approve {row.id} --signature {shown(target)}.sig --generate-psbt")
+    session.result(
+        {
+            "id": row.id,
+            "file": str(target),
+            "intent_digest": intent.digest,
+            "command": line,
+            "needed": judgement.needed,
+            "approvers": list(judgement.members),
+            "approved_by": list(judgement.approved_by),
+        }
+    )
+
+
+@click.command("approve")
+@click.argument("proposal_id", metavar="ID")
+@click.option(
+    "--signature", "signatures", type=FILE, multiple=True, help="An approver's .sig file; again for each."
+)
+@click.option("--key", type=FILE, help="Sign here with this SSH key (not advised: see the warning).")
+@click.option("--generate-psbt", is_flag=True, help="Then write the signing request.")
+@click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt).")
+@json_option
+@pass_session
+def approve(  # one argument per option
+    session: Session,
+    proposal_id: str,
+    signatures: tuple[Path, ...],
+    key: Path | None,
+    generate_psbt: bool,
+    out: Path | None,  # noqa: FBT001
+) -> None:
+    """Take approvals of a proposal; with --generate-psbt also write the request that goes to the offline
+    signers.
+    """
+    from falconer_online.approvals import approve as do_approve
+    from falconer_online.files import MAX_TEXT_FILE, read_file
+
+    if out is not None and not generate_psbt:
+        raise UsageError("usage", "--out says where the signing request goes, which --generate-psbt asks for")
+    raw = [read_file(path, MAX_TEXT_FILE, "the signature") for path in signatures]
+    coordinator = session.open()
+    if key is not None:
+        session.warn(
+            "an approval made on the coordinator is worth what the coordinator is worth: "
+            "whoever controls this machine could have changed what you saw. Sign on your own computer"
+        )
+    row, judgement = do_approve(coordinator, proposal_id, raw, key)
+    session.say(
+        f"approved by {', '.join(judgement.counted) or 'nobody'}; needed: {judgement.needed} of "
+        f"{', '.join(judgement.members) or 'nobody'}"
+    )
+    written: Path | None = None
+    if generate_psbt:
+        row, written = _write_request(session, coordinator, row.id, out)
+    step = _next_after_approval(row, judgement.enough, written)
+    session.say(f"proposal {row.id} is {row.state}")
+    session.next(step)
+    session.result(
+        {
+            "proposal": _document(coordinator, row),
+            "approved_by": list(judgement.approved_by),
+            "needed": judgement.needed,
+            "psbt": str(written) if written is not None else None,
+            "next": step,
+        }
+    )
+
+
+def _next_after_approval(row: ProposalRow, enough: bool, written: Path | None) -> str:  # noqa: FBT001
+    if written is not None:
+        return f"carry {shown(written)} to the offline signers: falconer-offline sign {shown(written)} --out answer.psbt"
+    if not enough:
+        return f"more approvals: falconer proposals approve {row.id} --signature FILE"
+    return f"falconer proposals approve {row.id} --generate-psbt"
+
+
+@click.command("reject")
+@click.argument("proposal_id", metavar="ID")
+@click.option("--reason", default="", help="Why; for people.")
+@json_option
+@pass_session
+def reject(session: Session, proposal_id: str, reason: str) -> None:
+    """Say no to a proposal; its coins are free again."""
+    from falconer_online.proposals import reject as do_reject
+
+    coordinator = session.open()
+    row = do_reject(coordinator, proposal_id, reason)
+    session.say(f"proposal {row.id} is rejected; its coins are free")
+    if row.request_psbt is not None:
+        session.warn(
+            "its signing request had been made: a signature that exists cannot be recalled. "
+            "To be certain, spend one of its coins otherwise"
+        )
+    session.result({"proposal": _document(coordinator, row)})
+
+
+@click.command("psbt")
+@click.argument("proposal_id", metavar="ID")
+@click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt).")
+@json_option
+@pass_session
+def psbt(session: Session, proposal_id: str, out: Path | None) -> None:
+    """Write the signing request of an approved proposal, with the receipts that came in since."""
+    coordinator = session.open()
+    row, written = _write_request(session, coordinator, proposal_id, out)
+    session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
+    session.result(
+        {
+            "id": row.id,
+            "file": str(written),
+            "request": {"id": row.id, "digest": row.request_digest},
+            "proposal": _document(coordinator, row),
+        }
+    )
+
+
+@click.command("receive")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@json_option
+@pass_session
+def receive(session: Session, files: tuple[Path, ...]) -> None:
+    """Take answers of signers: their signatures and receipts, each verified. The same answer twice changes
+    nothing.
+    """
+    coordinator = session.open()
+    rows, receipts, warnings, complete = _receive(session, coordinator, files)
+    for row in rows:
+        session.say(f"proposal {row.id} is {row.state}")
+        if row.state.value == "signed":
+            session.next(f"falconer proposals broadcast {row.id}")
+    session.result(
+        {
+            "verdict": "accepted",
+            "proposals": [_document(coordinator, row) for row in rows],
+            "receipts": receipts,
+            "complete": complete,
+            "warnings": list(warnings),
+        }
+    )
+
+
+@click.command("broadcast")
+@click.argument("signed", nargs=-1, required=True, metavar="SIGNED... | ID")
+@json_option
+@pass_session
+def broadcast(session: Session, signed: tuple[str, ...]) -> None:
+    """Finalise a signed proposal and send it. SIGNED are answer files, received first; or give the proposal's
+    ID.
+    """
+    from falconer_online.broadcast import broadcast as do_broadcast
+    from falconer_online.present import transaction_json
+
+    coordinator = session.open()
+    done = do_broadcast(coordinator, _which(session, coordinator, signed))
+    verified = done.final.signed.verified
+    if done.already:
+        session.say(f"The network has it already: {done.final.txid_hex}")
+    else:
+        session.say(f"Sent: {done.final.txid_hex}")
+    session.say(f"fee {grouped(done.final.fee)}, {done.final.fee_rate.text()} sat/vB")
+    session.next(f"falconer proposals show {done.row.id}   (confirmations)")
+    session.result(
+        {
+            "verdict": "accepted",
+            "proposal": _document(coordinator, done.row),
+            "transaction": transaction_json(verified, done.final.txid_hex),
+            "already": done.already,
+        }
+    )
+
+
+def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...]) -> str:
+    """The proposal that is meant: by its id, or by answer files, which are received."""
+    if len(signed) == 1 and not Path(signed[0]).exists():
+        with coordinator.store.read() as view:
+            known = {row.id for row in view.proposals()}
+        if signed[0] in known:
+            return signed[0]
+        raise UsageError(
+            "proposal-unknown", f"'{safe(signed[0])}' is neither a file nor the id of a proposal"
+        )
+    rows, _, _, _ = _receive(session, coordinator, tuple(map(Path, signed)))
+    ids = {row.id for row in rows}
+    if len(ids) != 1:
+        raise UsageError(
+            "broadcast-several", f"these files are for {len(ids)} proposals", remedy="broadcast one at a time"
+        )
+    return ids.pop()
+
+
+def _receive(
+    session: Session, coordinator: Coordinator, files: tuple[Path, ...]
+) -> tuple[list[ProposalRow], list[Json], list[str], bool]:
+    from falconer_online.files import MAX_PSBT_FILE, read_file
+    from falconer_online.present import receipt_json
+    from falconer_online.receive import receive as do_receive
+
+    answers = [read_file(path, MAX_PSBT_FILE, "the answer") for path in files]
+    rows: dict[str, ProposalRow] = {}
+    complete: dict[str, bool] = {}
+    receipts: list[Json] = []
+    warnings: list[str] = []
+    for result, path in zip(do_receive(coordinator, answers), files, strict=True):
+        rows[result.row.id] = result.row
+        complete[result.row.id] = result.complete
+        warnings += result.warnings
+        if result.receipt is not None:
+            receipt = result.receipt
+            with coordinator.store.read() as view:
+                for stored in view.receipts(
+                    signer=receipt.signer, wallet_id=result.row.wallet_id, since=receipt.number
+                ):
+                    if stored.number == receipt.number:
+                        receipts.append(receipt_json(stored, new=result.new))
+            said = "signed" if receipt.signed else "REFUSED: " + ", ".join(receipt.refusals)
+            session.say(f"{shown(path)}: receipt {receipt.number} of {receipt.signer}: {said}")
+        else:
+            session.say(f"{shown(path)}: signatures without a receipt")
+        if not result.new:
+            session.say("  nothing in it was new")
+    for warning in warnings:
+        session.warn(warning)
+    return list(rows.values()), receipts, warnings, all(complete.values())
+
+
+def _write_request(
+    session: Session, coordinator: Coordinator, proposal_id: str, out: Path | None
+) -> tuple[ProposalRow, Path]:
+    from falconer_online.files import write_file
+    from falconer_online.request import build, export, mark_sent
+
+    row = build(coordinator, proposal_id)
+    target = out or Path(f"{row.id}.psbt")
+    data = export(coordinator, row)
+    # sent before written: a file that exists must never belong to a proposal that counts as unseen
+    row = mark_sent(coordinator, row.id)
+    write_file(target, data)
+    session.say(f"signing request written: {shown(target)} ({len(data):,} bytes)")
+    return row, target
+
+
+def _refresh(session: Session, coordinator: Coordinator) -> None:
+    from falconer_online.watch import refresh
+
+    try:
+        for before, after in refresh(coordinator):
+            session.say(f"{before.id}: {before.state} -> {after.state}")
+    except DeviceError as problem:
+        session.warn(f"confirmations are not fresh: {problem.message}")
+
+
+def _document(coordinator: Coordinator, row: ProposalRow) -> dict[str, Json]:
+    from falconer_online.approvals import judgement_of
+    from falconer_online.present import proposal_json
+
+    with coordinator.store.read() as view:
+        return proposal_json(
+            view,
+            view.proposal(row.id),
+            coordinator.transaction(view, row),
+            judgement_of(coordinator, view, row),
+        )
+
+
+def _report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict[str, Json]:
+    """Say a proposal in words, and give it as an object."""
+    from falconer_online.coordinator import intent_of
+
+    document = _document(coordinator, row)
+    with coordinator.store.read() as view:
+        verified = coordinator.transaction(view, row)
+    intent = intent_of(row)
+    session.say(f"proposal   {row.id}  ({row.state})")
+    session.say(f"wallet     {verified.wallet.name}")
+    for amount, address in intent.pays:
+        session.say(f"pays       {address}  {grouped(amount)}  {btc(amount)}")
+    session.say(
+        f"fee        {grouped(verified.fee)}  ({verified.fee_rate.text()} sat/vB; approved up to {grouped(intent.max_fee)})"
+    )
+    session.say(
+        f"inputs     {len(verified.inputs)}; change {grouped(sum(each.amount for each in verified.own_outputs))}"
+    )
+    session.say(f"spends     {intent.spends.text()}")
+    session.say(
+        f"requester  {intent.requester}; strategy {intent.strategy}; purpose {safe(row.purpose) or '-'}"
+    )
+    session.say(f"expires    {document['expires']}")
+    if row.txid is not None:
+        session.say(f"txid       {row.txid}  ({row.confirmations or 0} confirmations)")
+    return document
+
+
+def _verdicts(session: Session, verdicts: list[Json]) -> None:
+    rows = []
+    for each in verdicts:
+        if isinstance(each, dict) and each.get("limit") is not None:
+            whole = each.get("whole_limit")
+            limits = (
+                str(each["limit"]) if whole in {None, each["limit"]} else f"{each['limit']} (whole {whole})"
+            )
+            rows.append((each["rule"], each["outcome"], each["value"] or "-", limits))
+    session.table(("rule", "verdict", "value", "limit"), rows)

@@ -1,0 +1,209 @@
+"""`falconer`: the groups and their commands. A command's module is imported when it is run, so that help is
+quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from falconer_online.cli.session import Session
+from falconer_shared.errors import Declined, FalconerError, UsageError
+from falconer_shared.text import safe
+
+VERSION = "0.1.0"
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+_ATTRIBUTE = {"list": "list_", "compile": "compile_"}
+"""Commands whose functions cannot have their names, which Python has for itself."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and sentence, and imports one when it is asked for."""
+
+    def __init__(self, *, module: str, table: Mapping[str, str], help_text: str, name: str) -> None:
+        super().__init__(name=name, help=help_text, context_settings=_SETTINGS)
+        self._module = module
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self._table, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._table:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"falconer_online.cli.{self._module}")
+        command: click.Command = getattr(module, _ATTRIBUTE.get(cmd_name, cmd_name.replace("-", "_")))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = list(self._table.items())
+        rows += [(name, self.commands[name].get_short_help_str()) for name in self.commands]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001  # click's signature
+    if value:
+        click.echo(f"falconer {VERSION}")
+        ctx.exit()
+
+
+def _set_debug(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value:
+        ctx.find_object(Session).debug = True  # type: ignore[union-attr]  # run() gives it
+
+
+root = LazyGroup(
+    module="home",
+    table={
+        "init": "Make a new coordinator: its key, its store, the administrators it trusts.",
+        "status": "What there is, what it waits for, and whether the node answers.",
+    },
+    help_text="""The online coordinator of a Bitcoin treasury.
+
+    It takes proposals, applies the policy, collects approvals, hands signing requests to offline signers,
+    verifies what comes back, and broadcasts. It holds no Bitcoin key and can spend nothing.
+
+    FALCONER_HOME names the directory it lives in (default: the XDG directories).""",
+    name="falconer",
+)
+root.params += [
+    click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_show_version,
+        help="Show the version.",
+    ),
+    click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set_debug,
+        help="Show the traceback of an error.",
+    ),
+]
+
+_GROUPS = (
+    LazyGroup(
+        module="wallet",
+        name="wallet",
+        help_text="Wallets: which addresses are ours.",
+        table={
+            "compose": "Make a descriptor from key files of the offline machines.",
+            "register": "Register a descriptor here and have the node watch it.",
+            "list": "All wallets.",
+            "show": "One wallet: keys, threshold, id, first addresses.",
+            "address": "An address to be paid at.",
+            "balance": "What the wallet holds, and what proposals hold of it.",
+            "coins": "The wallet's coins.",
+        },
+    ),
+    LazyGroup(
+        module="policy",
+        name="policy",
+        help_text="The policy: what may be spent, and who approves.",
+        table={
+            "compile": "Compile a policy from TOML to the text that is signed.",
+            "sign": "Sign a policy as an administrator (with ssh-keygen).",
+            "install": "Install a policy that its administrators signed.",
+            "show": "The policy in force.",
+        },
+    ),
+    LazyGroup(
+        module="proposals",
+        name="proposals",
+        help_text="Proposals: payments on their way.",
+        table={
+            "create": "Propose a payment.",
+            "list": "All proposals.",
+            "show": "One proposal, whole.",
+            "request-approval": "Write the text that approvers sign.",
+            "approve": "Take approvals; write the signing request.",
+            "reject": "Say no, and free the coins.",
+            "psbt": "Write the signing request again.",
+            "receive": "Take answers of signers.",
+            "broadcast": "Finalise, and send to the network.",
+        },
+    ),
+    LazyGroup(
+        module="receipt",
+        name="receipt",
+        help_text="Receipts: what signer machines say they did.",
+        table={"list": "All receipts.", "show": "Receipts with their text."},
+    ),
+    LazyGroup(
+        module="audit",
+        name="audit",
+        help_text="The audit log: what happened, in order.",
+        table={"show": "Its records.", "verify": "Whether it is what it was."},
+    ),
+)
+for _group in _GROUPS:
+    root.add_command(_group)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status of DESIGN section 8."""
+    os.umask(0o077)
+    session = Session(json="--json" in arguments)
+    try:
+        status = root.main(args=list(arguments), prog_name="falconer", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except FalconerError as problem:
+        return _ended(session, problem)
+    except NoArgsIsHelpError as problem:
+        click.echo(problem.format_message(), err=True)
+        return UsageError.EXIT_STATUS
+    except click.ClickException as problem:
+        return _ended(
+            session, UsageError("usage", safe(problem.format_message(), 400), remedy=_help_for(problem))
+        )
+    except (click.Abort, KeyboardInterrupt):
+        return _ended(session, Declined("interrupted", "interrupted"))
+    except BrokenPipeError:
+        # the reader of our output went away: nothing to tell it, and no second error at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as problem:  # noqa: BLE001  # the last resort: one sentence, and never a success
+        return _unexpected(session, problem)
+    return status if isinstance(status, int) else 0
+
+
+def _ended(session: Session, problem: FalconerError) -> int:
+    if session.debug:
+        import traceback
+
+        traceback.print_exception(problem)
+    return session.refuse(problem)
+
+
+def _unexpected(session: Session, problem: Exception) -> int:
+    if isinstance(problem, OSError):
+        import errno
+
+        from falconer_online.files import disk_error
+
+        if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
+            from pathlib import Path
+
+            return _ended(session, disk_error(Path(str(problem.filename or "the disk")), problem))
+    wrapped = FalconerError(
+        "unexpected",
+        f"unexpected {type(problem).__name__}: {safe(str(problem))}",
+        remedy="repeat with: falconer --debug ...",
+    )
+    wrapped.__cause__ = problem
+    return _ended(session, wrapped)
+
+
+def _help_for(problem: click.ClickException) -> str | None:
+    context = getattr(problem, "ctx", None)
+    return f"see: {context.command_path} --help" if isinstance(context, click.Context) else None

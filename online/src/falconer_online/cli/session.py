@@ -1,0 +1,133 @@
+"""One run of the program as its user sees it: people's text, one JSON document, or a refusal.
+
+With `--json` standard output holds exactly one document, and people's text goes to standard error. Without
+it, people's text is standard output. Every sentence that may hold another's text arrives here escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from falconer_shared.errors import Detail, FalconerError
+
+if TYPE_CHECKING:
+    from falconer_online.chain.node import Progress
+    from falconer_online.coordinator import Coordinator
+    from falconer_online.jsontype import Json
+
+
+@dataclass(slots=True)
+class Session:
+    """What the options of a run say."""
+
+    json: bool = False
+    debug: bool = False
+
+    @property
+    def _people(self) -> IO[str]:
+        return sys.stderr if self.json else sys.stdout
+
+    def open(self) -> Coordinator:
+        """The coordinator that this user means."""
+        from falconer_online.config import find_home
+        from falconer_online.coordinator import Coordinator
+
+        return Coordinator.open(find_home())
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        click.echo(text, file=self._people)
+
+    def warn(self, text: str) -> None:
+        """A line that people should not miss."""
+        click.echo(click.style("warning: ", fg="yellow", bold=True) + text, file=sys.stderr)
+
+    def next(self, text: str) -> None:
+        """What to do after this."""
+        self.say()
+        self.say(click.style("next: ", bold=True) + text)
+
+    def result(self, document: dict[str, Json]) -> None:
+        """The one document of a run with `--json`."""
+        if self.json:
+            click.echo(json.dumps(document, indent=2))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table, drawn on a terminal and plain in a pipe."""
+        cells = [[str(cell) for cell in row] for row in rows]
+        if self._people.isatty():
+            self._drawn(columns, cells)
+            return
+        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+        for row in (columns, *cells):
+            self.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def _drawn(self, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in cells:
+            # Text and not str: data must never be read as markup
+            table.add_row(*(Text(cell) for cell in row))
+        Console(file=self._people).print(table)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Progress]:
+        """A progress bar on a terminal; in a pipe a line at every tenth."""
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            console = Console(stderr=True)
+            with Progress(
+                TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+            ) as bar:
+                task = bar.add_task(title, total=None)
+                yield lambda done, total: bar.update(task, completed=done, total=total)
+        else:
+            yield _tenths(title)
+
+    def refuse(self, problem: FalconerError) -> int:
+        """Report a refusal; its exit status."""
+        rules: Sequence[dict[str, Detail]] = [problem.as_json()]
+        reasons: Sequence[FalconerError] = getattr(problem, "reasons", (problem,))
+        if len(reasons) > 1:
+            rules = [reason.as_json() for reason in reasons]
+        for reason in reasons:
+            click.echo(
+                f"{click.style('falconer:', fg='red', bold=True)} {reason.message} [{reason.rule}]",
+                file=sys.stderr,
+            )
+        for remedy in dict.fromkeys(reason.remedy for reason in reasons if reason.remedy):
+            click.echo(f"          {remedy}", file=sys.stderr)
+        if self.json:
+            click.echo(json.dumps({"verdict": "refused", "rules": list(rules)}, indent=2))
+        return problem.EXIT_STATUS
+
+
+def _tenths(title: str) -> Callable[[int, int], None]:
+    shown = -1
+
+    def report(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 * done // max(total, 1)
+        if tenth > shown:
+            shown = tenth
+            click.echo(f"{title}: {done} of {total}", file=sys.stderr)
+
+    return report
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,234 @@
+"""`falconer wallet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from falconer_online.cli.options import FILE, json_option, shown
+from falconer_online.cli.session import Session, pass_session
+from falconer_shared.units import btc, grouped
+
+if TYPE_CHECKING:
+    from falconer_online.jsontype import Json
+    from falconer_shared.wallet.registration import RegisteredWallet
+
+
+@click.command("compose")
+@click.argument("key_files", nargs=-1, required=True, type=FILE, metavar="KEYFILE...")
+@click.option(
+    "--threshold", type=int, metavar="K", help="How many of the keys must sign; without it one key, P2WPKH."
+)
+@click.option("--out", type=FILE, required=True, help="Where the descriptor goes.")
+@json_option
+@pass_session
+def compose(session: Session, key_files: tuple[Path, ...], threshold: int | None, out: Path) -> None:
+    """Make a descriptor with checksum from KEYFILEs that `falconer-offline key xpub` wrote."""
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.wallets import compose as make
+
+    coordinator = session.open()
+    texts = [read_file(path, MAX_TEXT_FILE, "the key file").decode("ascii", "replace") for path in key_files]
+    wallet = make(texts, threshold, coordinator.config.network)
+    write_file(out, f"{wallet.descriptor_text}\n".encode())
+    session.say(wallet.descriptor_text)
+    session.say(f"wallet id {wallet.wallet_id}")
+    step = f"falconer wallet register NAME {shown(out)}, the same on every offline machine; compare the ids"
+    session.next(step)
+    session.result(
+        {"descriptor": wallet.descriptor_text, "file": str(out), "wallet_id": wallet.wallet_id, "next": step}
+    )
+
+
+@click.command("register")
+@click.argument("name")
+@click.argument("descriptor_file", type=FILE)
+@click.option(
+    "--birthday",
+    metavar="HEIGHT|DATE",
+    help="Look through the chain from there on (default: only from now on).",
+)
+@json_option
+@pass_session
+def register(session: Session, name: str, descriptor_file: Path, birthday: str | None) -> None:
+    """Register the wallet of DESCRIPTOR_FILE as NAME, and have the node watch it."""
+    from falconer_online.files import MAX_TEXT_FILE, read_file
+    from falconer_online.wallets import parse_birthday
+    from falconer_online.wallets import register as do_register
+
+    since = parse_birthday(birthday) if birthday is not None else None
+    text = read_file(descriptor_file, MAX_TEXT_FILE, "the descriptor file").decode("ascii", "replace")
+    coordinator = session.open()
+    with session.progress("rescan") as progress:
+        wallet = do_register(coordinator, name, text, since, progress)
+    _say_wallet(session, wallet)
+    step = "compare the wallet id with every offline machine; then falconer policy compile"
+    session.next(step)
+    session.result({**_wallet_json(wallet), "next": step})
+
+
+@click.command("list")
+@json_option
+@pass_session
+def list_(session: Session) -> None:
+    """All wallets."""
+    coordinator = session.open()
+    rows: list[dict[str, Json]] = []
+    with coordinator.store.read() as view:
+        for row in view.wallets():
+            wallet, policies = coordinator.wallet(row), view.policies(row.wallet_id)
+            version = policies[-1].version if policies else None
+            rows.append(
+                {
+                    "name": row.name,
+                    "wallet_id": row.wallet_id,
+                    "threshold": wallet.threshold,
+                    "size": wallet.size,
+                    "policy_version": version,
+                }
+            )
+    session.table(
+        ("name", "keys", "policy", "wallet id"),
+        [
+            (
+                row["name"],
+                f"{row['threshold']} of {row['size']}",
+                row["policy_version"] or "-",
+                row["wallet_id"],
+            )
+            for row in rows
+        ],
+    )
+    session.result({"wallets": list(rows)})
+
+
+@click.command("show")
+@click.argument("name", required=False)
+@json_option
+@pass_session
+def show(session: Session, name: str | None) -> None:
+    """One wallet: keys, threshold, id, first addresses."""
+    coordinator = session.open()
+    with coordinator.store.read() as view:
+        wallet = coordinator.wallet(view.wallet(name))
+    _say_wallet(session, wallet)
+    session.result(_wallet_json(wallet))
+
+
+@click.command("address")
+@click.argument("name", required=False)
+@click.option("--new", is_flag=True, help="The next address, even if the last one was not paid yet.")
+@click.option("--index", type=int, help="That very address.")
+@json_option
+@pass_session
+def address(session: Session, name: str | None, new: bool, index: int | None) -> None:  # noqa: FBT001
+    """An address to be paid at, derived here; compare it with an offline machine before large payments."""
+    from falconer_online.wallets import receive_address
+
+    coordinator = session.open()
+    with coordinator.store.read() as view:
+        row = view.wallet(name)
+    found, text = receive_address(coordinator, row, new=new, index=index)
+    session.say(text)
+    session.result({"address": text, "branch": 0, "index": found, "wallet": row.name})
+
+
+@click.command("balance")
+@click.argument("name", required=False)
+@json_option
+@pass_session
+def balance(session: Session, name: str | None) -> None:
+    """What the wallet holds, and what proposals hold of it."""
+    from falconer_online.wallets import coins as find
+
+    coordinator = session.open()
+    with coordinator.store.read() as view:
+        row = view.wallet(name)
+    found = find(coordinator, row)
+    sums = {
+        "confirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations > 0),
+        "unconfirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations == 0),
+        "held": sum(int(each.coin.amount) for each in found if each.held_by is not None),
+        "available": sum(
+            int(each.coin.amount) for each in found if each.held_by is None and each.coin.confirmations > 0
+        ),
+    }
+    for what, sats in sums.items():
+        session.say(f"{what:<12} {grouped(sats):>24}  {btc(sats)}")
+    session.result({"wallet": row.name, **sums})
+
+
+@click.command("coins")
+@click.argument("name", required=False)
+@json_option
+@pass_session
+def coins(session: Session, name: str | None) -> None:
+    """The wallet's coins, and which proposal holds which."""
+    from falconer_online.wallets import coins as find
+
+    coordinator = session.open()
+    with coordinator.store.read() as view:
+        row = view.wallet(name)
+    wallet = coordinator.wallet(row)
+    found: list[dict[str, Json]] = [
+        {
+            "outpoint": each.coin.outpoint.text(),
+            "sats": int(each.coin.amount),
+            "confirmations": each.coin.confirmations,
+            "address": wallet.address(each.place.branch, each.place.index),
+            "branch": each.place.branch,
+            "index": each.place.index,
+            "held_by": each.held_by,
+        }
+        for each in find(coordinator, row)
+    ]
+    session.table(
+        ("coin", "sats", "conf", "place", "held by"),
+        [
+            (
+                each["outpoint"],
+                f"{each['sats']:,}",
+                each["confirmations"],
+                f"{'change' if each['branch'] else 'receive'} {each['index']}",
+                each["held_by"] or "-",
+            )
+            for each in found
+        ],
+    )
+    session.result({"wallet": row.name, "coins": list(found)})
+
+
+def _say_wallet(session: Session, wallet: RegisteredWallet) -> None:
+    session.say(f"wallet     {wallet.name}  ({wallet.threshold} of {wallet.size}, {wallet.network.label})")
+    session.say(f"wallet id  {wallet.wallet_id}")
+    session.say(wallet.descriptor_text)
+    for position, key in enumerate(wallet.keys, 1):
+        session.say(f"key {position}      {key.origin_text()} {key.xpub.text(wallet.network)}")
+    for index in range(3):
+        session.say(f"receive {index}  {wallet.address(0, index)}")
+    for note in wallet.notes():
+        session.warn(note)
+
+
+def _wallet_json(wallet: RegisteredWallet) -> dict[str, Json]:
+    return {
+        "name": wallet.name,
+        "wallet_id": wallet.wallet_id,
+        "descriptor": wallet.descriptor_text,
+        "network": wallet.network.label,
+        "threshold": wallet.threshold,
+        "size": wallet.size,
+        "keys": [
+            {
+                "position": position,
+                "fingerprint": key.fingerprint.hex(),
+                "origin": key.origin_text(),
+                "xpub": key.xpub.text(wallet.network),
+            }
+            for position, key in enumerate(wallet.keys)
+        ],
+        "addresses": [wallet.address(0, index) for index in range(3)],
+        "notes": list(wallet.notes()),
+    }
