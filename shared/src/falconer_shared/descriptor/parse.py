@@ -37,7 +37,8 @@ _T = TypeVar("_T")
 _CALL = re.compile(r"([a-z0-9_:]+)\((.*)\)", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _KNOWN_ELSEWHERE = frozenset({
-    "pk", "pkh", "combo", "sh", "tr", "rawtr", "raw", "addr", "multi", "sortedmulti", "multi_a", "sortedmulti_a", "musig", "unused",
+    "pk", "pkh", "combo", "sh", "tr", "rawtr", "raw", "addr", "multi", "sortedmulti", "multi_a", "sortedmulti_a",
+    "musig", "unused",
     "pk_k", "pk_h", "older", "after", "sha256", "hash256", "ripemd160", "hash160", "thresh",
     "andor", "and_v", "and_b", "and_n", "or_b", "or_c", "or_d", "or_i",
 })  # fmt: skip

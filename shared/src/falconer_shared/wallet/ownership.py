@@ -130,7 +130,7 @@ def claims_ownership(wallet: RegisteredWallet, hints: Hints) -> bool:
     True for an output that `locate_output` did not find means: somebody marked as ours what is not (A015,
     A018).
     """
-    return any(_tails(wallet, hints))
+    return any(True for _ in _tails(wallet, hints))
 
 
 def _hinted_place(wallet: RegisteredWallet, hints: Hints) -> OwnPlace | None:
