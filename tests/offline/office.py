@@ -6,9 +6,8 @@ Everything real but the person: keys are sealed to an age identity, so that noth
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyrage
@@ -30,7 +29,6 @@ from falconer_shared.exchange.receipt import ReceiptMark, SignedReceipt
 from falconer_shared.exchange.request import SigningRequest, sign_request
 from falconer_shared.policy.engine import evaluate, share_of, spend_of
 from falconer_shared.policy.parts import KeyHolder
-from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.units import Amount
 from falconer_shared.verify.transaction import verify
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -220,10 +218,3 @@ def small(wallet: RegisteredWallet, number: int = 0, sats: int = 70_000) -> Paym
     payment = Payment(wallet, pay=[(stranger_address(number), sats)])
     payment.coins = [(place, amount + number) for place, amount in payment.coins]
     return payment
-
-
-def unparsed(psbt: UntrustedPsbt) -> bytes:
-    return psbt.raw
-
-
-__all__ = ["ADMINS", "NOW", "Office", "Ring", "Unwilling", "Willing", "replace", "seed_bytes", "small", "time"]

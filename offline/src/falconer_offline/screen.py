@@ -34,7 +34,7 @@ def page(judged: Judged, state: State) -> Iterator[Text]:
     """The lines of the page."""
     approved, verified = judged.approved, judged.verified
     intent, wallet = approved.intent, judged.readable.wallet
-    yield _heading(f"SIGN?  {wallet.network.label}  wallet {wallet.name}")
+    yield _heading(f"REQUEST TO SIGN   {wallet.network.label}   wallet {wallet.name}")
     yield _fact("wallet id", wallet.wallet_id)
     yield _fact(
         "proposal",
