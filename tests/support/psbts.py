@@ -15,9 +15,7 @@ from tests.support.rawpsbt import MAGIC, Map, size
 
 PUBKEY = bytes.fromhex("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
 XONLY = PUBKEY[1:]
-SIGNATURE = bytes.fromhex(
-    "30440220" + "11" * 32 + "0220" + "22" * 32 + "01"
-)
+SIGNATURE = bytes.fromhex("30440220" + "11" * 32 + "0220" + "22" * 32 + "01")
 XPUB = bytes.fromhex("043587cf" + "02" + "aabbccdd" + "80000001" + "33" * 32) + PUBKEY
 """A BIP 32 key of depth 2."""
 
@@ -38,7 +36,10 @@ def u64(value: int) -> bytes:
 
 
 def transaction(
-    inputs: Sequence[tuple[bytes, int, int]], outputs: Sequence[tuple[int, bytes]], locktime: int = 0, script_sig: bytes = b""
+    inputs: Sequence[tuple[bytes, int, int]],
+    outputs: Sequence[tuple[int, bytes]],
+    locktime: int = 0,
+    script_sig: bytes = b"",
 ) -> bytes:
     """The layout without witness; an input is (txid, vout, sequence), an output (sats, script)."""
     return (
@@ -78,7 +79,11 @@ def v0(*, added: dict[str, Map] | None = None, inputs: int = 1, outputs: int = 1
 def v2(*, added: dict[str, Map] | None = None, inputs: int = 1, outputs: int = 1, locktime: int = 0) -> bytes:
     """The same transaction in version 2."""
     head = [
-        (b"\x02", u32(2)), (b"\x03", u32(locktime)), (b"\x04", size(inputs)), (b"\x05", size(outputs)), (b"\xfb", u32(2)),
+        (b"\x02", u32(2)),
+        (b"\x03", u32(locktime)),
+        (b"\x04", size(inputs)),
+        (b"\x05", size(outputs)),
+        (b"\xfb", u32(2)),
     ]
     ins = [[(b"\x0e", txid(n)), (b"\x0f", u32(n)), (b"\x10", u32(FINAL - 2))] for n in range(inputs)]
     outs = [[(b"\x03", u64(100_000 + n)), (b"\x04", P2WPKH)] for n in range(outputs)]
@@ -147,14 +152,22 @@ EXAMPLES: dict[tuple[str, int], tuple[bytes, bytes]] = {
 }
 """One well-formed example of each field that is not part of the structure: key data and value."""
 
-STRUCTURE = {
-    ("global", kind) for kind in (0x00, 0x02, 0x03, 0x04, 0x05, 0xFB)
-} | {("input", kind) for kind in (0x0E, 0x0F, 0x10)} | {("output", kind) for kind in (0x03, 0x04)}
+STRUCTURE = (
+    {("global", kind) for kind in (0x00, 0x02, 0x03, 0x04, 0x05, 0xFB)}
+    | {("input", kind) for kind in (0x0E, 0x0F, 0x10)}
+    | {("output", kind) for kind in (0x03, 0x04)}
+)
 """Fields that every sample has, in the one version or the other."""
 
 ONLY_V2 = {
-    ("global", 0x06), ("global", 0x08), ("input", 0x11), ("input", 0x12), ("input", 0x1D), ("input", 0x1E),
-    ("output", 0x09), ("output", 0x0A),
+    ("global", 0x06),
+    ("global", 0x08),
+    ("input", 0x11),
+    ("input", 0x12),
+    ("input", 0x1D),
+    ("input", 0x1E),
+    ("output", 0x09),
+    ("output", 0x0A),
 }
 
 

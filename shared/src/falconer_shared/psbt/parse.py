@@ -40,6 +40,7 @@ from falconer_shared.psbt.fields import (
 from falconer_shared.psbt.maps import MAX_FIELDS, read_map, write_map
 from falconer_shared.psbt.views import Derivation, PsbtInput, PsbtOutput, split_derivation
 from falconer_shared.seal import Seal
+from falconer_shared.units import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
 
 Map = Mapping[bytes, bytes]
 """Raw key to value, in the order of the file, read-only."""
@@ -51,6 +52,9 @@ MAX_OUTPUTS = 10_000
 """Outputs of a PSBT that is only parsed: a standard transaction holds at most 3,200 that pay to witness key
 hashes.
 """
+
+MAX_UNSIGNED_TX_BYTES = MAX_BLOCK_WEIGHT // WITNESS_SCALE_FACTOR
+"""Bytes of the largest transaction without witness that a block holds (BIP 141), refused before it is read (A079)."""
 
 _MINT: Final = Seal("UntrustedPsbt.parse")
 _NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
@@ -262,6 +266,10 @@ def _unsigned_tx(global_map: Map) -> Transaction:
     if raw is None:
         raise Malformed(
             "psbt-unsigned-tx-missing", "global map: a PSBT of version 0 without an unsigned transaction"
+        )
+    if len(raw) > MAX_UNSIGNED_TX_BYTES:
+        raise Malformed(
+            "psbt-unsigned-tx-too-large", f"an unsigned transaction of {len(raw)} bytes fits in no block"
         )
     tx = Transaction.parse_stripped(raw)
     for index, each in enumerate(tx.inputs):
