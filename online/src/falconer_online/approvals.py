@@ -27,10 +27,14 @@ COLLECTING = frozenset({ProposalState.PENDING, ProposalState.APPROVED})
 
 
 def judgement_of(coordinator: Coordinator, view: View, row: ProposalRow) -> Judgement:
-    """The proposal as it is judged now, with the approvals that are there."""
+    """The proposal as it is judged now, with the approvals that are there.
+
+    By the policy that its intent names, which may have been replaced since: going on under another one is
+    refused by `check_same_policy`.
+    """
     wallet = view.wallet_by_id(row.wallet_id)
     return judge(
-        coordinator.policy(view, wallet),
+        coordinator.policy(view, wallet, version=intent_of(row).policy_version),
         coordinator.transaction(view, row),
         intent_of(row),
         [Approval.parse(raw) for raw in view.approvals(row.id)],
@@ -76,6 +80,7 @@ def approve(
                 change.add_approval(row, name, approval.key.text(), approval.raw)
             judgement = judgement_of(coordinator, change, row)
             judgement.refuse_if_forbidden()
+            change.set_needed(row, judgement.needed)
             if row.state is ProposalState.PENDING and judgement.enough:
                 row = change.move(row, ProposalState.APPROVED)
     return row, judgement

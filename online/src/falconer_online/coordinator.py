@@ -78,14 +78,18 @@ class Coordinator:
             )
         return wallet
 
-    def policy(self, view: View, row: WalletRow) -> InstalledPolicy:
-        """The policy in force, its whole chain of signatures walked again.
+    def policy(self, view: View, row: WalletRow, version: int | None = None) -> InstalledPolicy:
+        """The policy in force, or an earlier version of it; its whole chain of signatures walked again.
 
         Raises:
             StateError: `policy-not-installed`, `administrators-none`. What `replay` raises when the store was
             edited.
         """
-        chain = [SignedPolicy(each.text, each.signatures) for each in view.policies(row.wallet_id)]
+        chain = [
+            SignedPolicy(each.text, each.signatures)
+            for each in view.policies(row.wallet_id)
+            if version is None or each.version <= version
+        ]
         if not chain:
             raise StateError(
                 "policy-not-installed",

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from falconer_online.coordinator import intent_of
 from falconer_online.jsontype import Json
-from falconer_online.judging import Judgement
 from falconer_online.store.rows import ProposalRow, ReceiptRow
 from falconer_online.store.view import View
 from falconer_shared.canonical import format_time
@@ -50,9 +49,7 @@ def transaction_json(verified: VerifiedTransaction, txid: str | None = None) -> 
     }
 
 
-def proposal_json(
-    view: View, row: ProposalRow, verified: VerifiedTransaction, judgement: Judgement
-) -> dict[str, Json]:
+def proposal_json(view: View, row: ProposalRow, verified: VerifiedTransaction) -> dict[str, Json]:
     """A proposal, as commands report it."""
     intent = intent_of(row)
     signed = [each.public_key for each in view.signatures(row.id)]
@@ -80,7 +77,7 @@ def proposal_json(
         "unsigned": row.unsigned_hash,
         "txid": row.txid,
         "confirmations": row.confirmations,
-        "approvals": {"needed": judgement.needed, "by": list(judgement.approved_by)},
+        "approvals": {"needed": row.approvals_needed, "by": list(view.approved_by(row.id))},
         "signatures": {"needed": verified.wallet.threshold, "by": list(signers)},
         "policy": {"version": intent.policy_version, "digest": intent.policy_digest},
         "intent_digest": intent.digest,

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from falconer_online.build import Choice, Payee, check_payments, choose, rebuild
@@ -28,8 +29,16 @@ from falconer_online.states import MAY_EXPIRE, ProposalState
 from falconer_online.store.rows import ProposalRow, WalletRow
 from falconer_online.wallets import change_index, reconcile_locks
 from falconer_shared.approval.intent import Intent, IntentKind, check_intent
+from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.canonical import format_time
-from falconer_shared.errors import DeviceError, FalconerError, PolicyViolation, UsageError
+from falconer_shared.errors import (
+    ApprovalError,
+    DeviceError,
+    FalconerError,
+    PolicyViolation,
+    UsageError,
+    VerificationError,
+)
 from falconer_shared.policy.engine import PolicyRefused
 from falconer_shared.policy.history import SpendEntry
 from falconer_shared.policy.signed import InstalledPolicy
@@ -95,7 +104,7 @@ def create(coordinator: Coordinator, wish: Wish) -> Created:
             index = change_index(coordinator, view, wallet)
         try:
             return _create(coordinator, wish, row, wallet, installed, index)
-        except PolicyViolation as refusal:
+        except (PolicyViolation, VerificationError, ApprovalError, DeviceError) as refusal:
             _record_refusal(coordinator, wish, refusal)
             raise
 
@@ -117,7 +126,7 @@ def _create(
         return _judge_and_keep(coordinator, wish, row, installed, verified, choice, rate)
     except BaseException:
         # also when the person interrupts: coins that no proposal holds must not stay locked
-        _free(coordinator, name, [each for each in node.locked(name) if each not in before])
+        _free_new(coordinator, name, before)
         raise
 
 
@@ -125,6 +134,9 @@ def _judge_and_keep(
     coordinator: Coordinator, wish: Wish, row: WalletRow, installed: InstalledPolicy, verified: VerifiedTransaction,
     choice: Choice, rate: FeeRate,
 ) -> Created:  # fmt: skip
+    own = {output.script for output in verified.own_outputs}
+    if any(payee.script in own for payee in wish.payments):
+        raise UsageError("payment-to-own-wallet", "a payment goes to an address of this very wallet")
     now = coordinator.clock()
     intent = _draft(coordinator, wish, installed, verified, rate, now)
     check_intent(
@@ -149,6 +161,7 @@ def _judge_and_keep(
                 "intent": intent.text,
                 "psbt": verified.psbt.serialize(),
                 "verdicts": json.dumps(judgement.as_json()),
+                "approvals_needed": judgement.needed,
             },
             ProposalState.PENDING if judgement.needed else ProposalState.APPROVED,
             choice.inputs,
@@ -207,12 +220,13 @@ def _usual_max_fee(installed: InstalledPolicy, verified: VerifiedTransaction, ra
     From the wanted rate, not from the fee that the node made: a node that takes more is refused by it.
     """
     wanted = -(-int(rate) * verified.weight.virtual_size() // 1000)
-    limit = installed.policy.limit("max_fee_sats")
-    # change too small to be worth an output is given to the fee, whatever the rate
+    # besides: change too small to be worth an output is given to the fee, whatever the rate
     usual = 2 * wanted + 1000
-    return Amount(
-        usual if limit is None else max(min(usual, limit), int(verified.fee) if verified.fee <= usual else 0)
-    )
+    limit = installed.policy.limit("max_fee_sats")
+    if limit is None or verified.fee > usual:
+        return Amount(usual)
+    # a fee above the policy's limit is for the policy to refuse, which names the limit
+    return Amount(max(min(usual, limit), int(verified.fee)))
 
 
 def _usual_fee_rate(coordinator: Coordinator) -> FeeRate:
@@ -231,10 +245,9 @@ def _new_id(now: int) -> str:
     return f"p{day}-" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
 
 
-def _record_refusal(coordinator: Coordinator, wish: Wish, refusal: PolicyViolation) -> None:
-    rules = (
-        [reason.rule for reason in refusal.reasons] if isinstance(refusal, PolicyRefused) else [refusal.rule]
-    )
+def _record_refusal(coordinator: Coordinator, wish: Wish, refusal: FalconerError) -> None:
+    reasons = refusal.reasons if isinstance(refusal, PolicyRefused) else (refusal,)
+    rules = [reason.rule for reason in reasons]
     with coordinator.store.change(coordinator.clock()) as change:
         change.refuse_proposal(
             wish.requester, [f"{int(payee.amount)} {payee.address}" for payee in wish.payments], rules
@@ -272,12 +285,13 @@ def expire_due(coordinator: Coordinator) -> tuple[ProposalRow, ...]:
     return tuple(due)
 
 
-def _free(coordinator: Coordinator, name: str, outpoints: Sequence) -> None:  # type: ignore[type-arg]
+def _free(coordinator: Coordinator, name: str, outpoints: Sequence[OutPoint]) -> None:
     """Unlock at the node, where it can be reached; `reconcile_locks` makes up for it otherwise."""
-    try:
+    with suppress(DeviceError):
         coordinator.node.unlock(name, outpoints)
-    except DeviceError:
-        return
 
 
-__all__ = ["Created", "FalconerError", "Wish", "create", "entry_of", "expire_due", "reject"]
+def _free_new(coordinator: Coordinator, name: str, before: Collection[OutPoint]) -> None:
+    with suppress(DeviceError):
+        node = coordinator.node
+        node.unlock(name, [each for each in node.locked(name) if each not in before])

@@ -8,7 +8,6 @@ carry no receipt: that is said, and taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from falconer_online.coordinator import Coordinator
@@ -39,20 +38,15 @@ class Received:
     warnings: tuple[str, ...] = field(default=())
 
 
-def receive(coordinator: Coordinator, answers: Sequence[bytes]) -> tuple[Received, ...]:
-    """Take answers, each in a transaction of its own: one bad file does not undo another.
+def receive(coordinator: Coordinator, answer: bytes) -> Received:
+    """Take one answer.
 
     Raises:
-        Malformed, VerificationError, AuditError: with nothing kept of that answer. StateError:
-        `proposal-state`.
+        Malformed, VerificationError, AuditError: nothing of it is kept then. StateError: `proposal-state`.
     """
-    with coordinator.exclusive():
-        parsed = [UntrustedPsbt.parse(data) for data in answers]
-        results = []
-        for answer in parsed:
-            with coordinator.store.change(coordinator.clock()) as change:
-                results.append(_receive(coordinator, change, answer))
-        return tuple(results)
+    psbt = UntrustedPsbt.parse(answer)
+    with coordinator.exclusive(), coordinator.store.change(coordinator.clock()) as change:
+        return _receive(coordinator, change, psbt)
 
 
 def _receive(coordinator: Coordinator, change: Change, answer: UntrustedPsbt) -> Received:

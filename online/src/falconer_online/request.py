@@ -97,6 +97,9 @@ def _build(coordinator: Coordinator, change: Change, row: ProposalRow) -> Propos
     check_request(envelope, verified, installed.policy)
     sealed = embed(verified.psbt, envelope)
     change.replace_spend(row.id, approved.entry)
+    # from here on a signer's journal knows our change address, and so must we
+    places = [output.place for output in verified.own_outputs if output.place is not None]
+    change.extend_known(row.wallet_id, {place.branch: place.index for place in places})
     return change.move(
         row, ProposalState.BUILT, request_digest=request.digest, request_psbt=sealed.serialize()
     )

@@ -72,7 +72,7 @@ class CoreNode:
         return found
 
     def open_wallet(self, name: str) -> bool:
-        self._check_network()
+        self.check_network()
         try:
             self._rpc.call("loadwallet", name, True)  # noqa: FBT003  # load_on_startup: locks and watching survive a restart
         except RpcRefusal as refusal:
@@ -250,11 +250,11 @@ class CoreNode:
         return True
 
     def _call(self, method: str, *params: shape.Json) -> shape.Json:
-        self._check_network()
+        self.check_network()
         return self._rpc.call(method, *params)
 
     def _wallet(self, name: str, method: str, *params: shape.Json, seconds: int | None = None) -> shape.Json:
-        self._check_network()
+        self.check_network()
         try:
             return self._rpc.call(method, *params, wallet=name, seconds=seconds)
         except RpcRefusal as refusal:
@@ -274,7 +274,7 @@ class CoreNode:
                 raise
         return self._rpc.call(method, *params, wallet=name, seconds=seconds)
 
-    def _check_network(self) -> None:
+    def check_network(self) -> None:
         """A node of another network is refused before it is asked anything else (A094)."""
         if self._checked:
             return

@@ -69,6 +69,9 @@ class Node(Protocol):
 
     def status(self) -> ChainStatus: ...
 
+    def check_network(self) -> None:
+        """Refuse a node of another network (A094): DeviceError `node-wrong-network`. Every other method does so itself."""
+
     def block_time(self, height: int) -> int: ...
 
     def open_wallet(self, name: str) -> bool:

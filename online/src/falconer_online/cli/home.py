@@ -75,11 +75,12 @@ def status(session: Session) -> None:
     changed: tuple[tuple[ProposalRow, ProposalRow], ...] = ()
     try:
         chain = coordinator.node.status()
+        coordinator.node.check_network()
         changed = refresh(coordinator)
         with coordinator.exclusive(), coordinator.store.read() as view:
             for row in view.wallets():
                 reconcile_locks(coordinator, view, row)
-        synced = chain.synced and chain.chain == coordinator.config.network.core_name
+        synced = chain.synced
     except DeviceError as error:
         chain, problem, synced = None, error, False
     with coordinator.store.read() as view:

@@ -9,9 +9,9 @@ import click
 
 from falconer_online.cli.options import FILE, json_option, parse_expiry, shown
 from falconer_online.cli.session import Session, pass_session
-from falconer_shared.errors import DeviceError, UsageError
+from falconer_online.cli.shown import document, refresh, report, verdicts
+from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
-from falconer_shared.units import btc, grouped
 
 if TYPE_CHECKING:
     from falconer_online.coordinator import Coordinator
@@ -72,13 +72,13 @@ def create(  # noqa: PLR0913, PLR0917  # one argument per option
         ),
     )
     row, judgement = made.row, made.judgement
-    proposal = _report(session, coordinator, row)
+    proposal = report(session, coordinator, row)
     session.say()
     session.say(
         f"judged at one signer's share, {judgement.spend.share.k} of {judgement.spend.share.n} "
         f"{'(whole: the policy names mandatory signers)' if judgement.spend.share.whole else ''}".rstrip()
     )
-    _verdicts(session, judgement.as_json())
+    verdicts(session, judgement.as_json())
     if judgement.needed:
         step = f"falconer proposals request-approval {row.id}   ({judgement.needed} of {', '.join(judgement.members)})"
     else:
@@ -101,7 +101,6 @@ def create(  # noqa: PLR0913, PLR0917  # one argument per option
 @pass_session
 def list_(session: Session, state: str | None) -> None:
     """All proposals, oldest first."""
-    from falconer_online.approvals import judgement_of
     from falconer_online.coordinator import intent_of
     from falconer_online.present import proposal_json
     from falconer_online.states import ProposalState
@@ -116,14 +115,13 @@ def list_(session: Session, state: str | None) -> None:
             )
         wanted = ProposalState(state)
     coordinator = session.open()
-    _refresh(session, coordinator)
+    refresh(session, coordinator)
     documents: list[Json] = []
     rows = []
     with coordinator.store.read() as view:
         for row in view.proposals(state=wanted):
             if session.json:
-                verified, judgement = coordinator.transaction(view, row), judgement_of(coordinator, view, row)
-                documents.append(proposal_json(view, row, verified, judgement))
+                documents.append(proposal_json(view, row, coordinator.transaction(view, row)))
             intent = intent_of(row)
             total = sum(int(amount) for amount, _ in intent.pays)
             rows.append(
@@ -150,15 +148,15 @@ def show(session: Session, proposal_id: str) -> None:
     from falconer_online.present import event_json, stored_verdicts, transaction_json
 
     coordinator = session.open()
-    _refresh(session, coordinator)
+    refresh(session, coordinator)
     with coordinator.store.read() as view:
         row = view.proposal(proposal_id)
         verified = coordinator.transaction(view, row)
         events = [event_json(line) for line in view.audit_lines(subject=row.id)]
-    proposal = _report(session, coordinator, row)
-    verdicts = stored_verdicts(row)
+    proposal = report(session, coordinator, row)
+    judged = stored_verdicts(row)
     session.say()
-    _verdicts(session, verdicts)
+    verdicts(session, judged)
     session.say()
     for event in events:
         facts = event["facts"]
@@ -170,7 +168,7 @@ def show(session: Session, proposal_id: str) -> None:
         {
             "proposal": proposal,
             "transaction": transaction_json(verified, row.txid),
-            "verdicts": verdicts,
+            "verdicts": judged,
             "events": list(events),
         }
     )
@@ -209,9 +207,8 @@ def request_approval(session: Session, proposal_id: str, out: Path | None) -> No
     line = command(NAMESPACE, shown(target))
     session.say(row.intent.decode("ascii"))
     session.say(f"written: {shown(target)}   digest {intent.digest}")
-    session.say(
-        f"needed: {judgement.needed} of {', '.join(judgement.members) or 'nobody'}; there: {', '.join(judgement.counted) or 'none'}"
-    )
+    session.say(f"needed: {judgement.needed} of {', '.join(judgement.members) or 'nobody'}")
+    session.say(f"there:  {', '.join(judgement.counted) or 'none'}")
     session.say("Each approver reads the text and runs, on their own computer (it writes a .sig file):")
     session.say(f"  {line}")
     session.next(f"falconer proposals approve {row.id} --signature {shown(target)}.sig --generate-psbt")
@@ -243,8 +240,8 @@ def approve(  # one argument per option
     proposal_id: str,
     signatures: tuple[Path, ...],
     key: Path | None,
-    generate_psbt: bool,
-    out: Path | None,  # noqa: FBT001
+    generate_psbt: bool,  # noqa: FBT001
+    out: Path | None,
 ) -> None:
     """Take approvals of a proposal; with --generate-psbt also write the request that goes to the offline
     signers.
@@ -274,7 +271,7 @@ def approve(  # one argument per option
     session.next(step)
     session.result(
         {
-            "proposal": _document(coordinator, row),
+            "proposal": document(coordinator, row),
             "approved_by": list(judgement.approved_by),
             "needed": judgement.needed,
             "psbt": str(written) if written is not None else None,
@@ -308,7 +305,7 @@ def reject(session: Session, proposal_id: str, reason: str) -> None:
             "its signing request had been made: a signature that exists cannot be recalled. "
             "To be certain, spend one of its coins otherwise"
         )
-    session.result({"proposal": _document(coordinator, row)})
+    session.result({"proposal": document(coordinator, row)})
 
 
 @click.command("psbt")
@@ -326,118 +323,9 @@ def psbt(session: Session, proposal_id: str, out: Path | None) -> None:
             "id": row.id,
             "file": str(written),
             "request": {"id": row.id, "digest": row.request_digest},
-            "proposal": _document(coordinator, row),
+            "proposal": document(coordinator, row),
         }
     )
-
-
-@click.command("receive")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
-@json_option
-@pass_session
-def receive(session: Session, files: tuple[Path, ...]) -> None:
-    """Take answers of signers: their signatures and receipts, each verified. The same answer twice changes
-    nothing.
-    """
-    coordinator = session.open()
-    rows, receipts, warnings, complete = _receive(session, coordinator, files)
-    for row in rows:
-        session.say(f"proposal {row.id} is {row.state}")
-        if row.state.value == "signed":
-            session.next(f"falconer proposals broadcast {row.id}")
-    session.result(
-        {
-            "verdict": "accepted",
-            "proposals": [_document(coordinator, row) for row in rows],
-            "receipts": receipts,
-            "complete": complete,
-            "warnings": list(warnings),
-        }
-    )
-
-
-@click.command("broadcast")
-@click.argument("signed", nargs=-1, required=True, metavar="SIGNED... | ID")
-@json_option
-@pass_session
-def broadcast(session: Session, signed: tuple[str, ...]) -> None:
-    """Finalise a signed proposal and send it. SIGNED are answer files, received first; or give the proposal's
-    ID.
-    """
-    from falconer_online.broadcast import broadcast as do_broadcast
-    from falconer_online.present import transaction_json
-
-    coordinator = session.open()
-    done = do_broadcast(coordinator, _which(session, coordinator, signed))
-    verified = done.final.signed.verified
-    if done.already:
-        session.say(f"The network has it already: {done.final.txid_hex}")
-    else:
-        session.say(f"Sent: {done.final.txid_hex}")
-    session.say(f"fee {grouped(done.final.fee)}, {done.final.fee_rate.text()} sat/vB")
-    session.next(f"falconer proposals show {done.row.id}   (confirmations)")
-    session.result(
-        {
-            "verdict": "accepted",
-            "proposal": _document(coordinator, done.row),
-            "transaction": transaction_json(verified, done.final.txid_hex),
-            "already": done.already,
-        }
-    )
-
-
-def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...]) -> str:
-    """The proposal that is meant: by its id, or by answer files, which are received."""
-    if len(signed) == 1 and not Path(signed[0]).exists():
-        with coordinator.store.read() as view:
-            known = {row.id for row in view.proposals()}
-        if signed[0] in known:
-            return signed[0]
-        raise UsageError(
-            "proposal-unknown", f"'{safe(signed[0])}' is neither a file nor the id of a proposal"
-        )
-    rows, _, _, _ = _receive(session, coordinator, tuple(map(Path, signed)))
-    ids = {row.id for row in rows}
-    if len(ids) != 1:
-        raise UsageError(
-            "broadcast-several", f"these files are for {len(ids)} proposals", remedy="broadcast one at a time"
-        )
-    return ids.pop()
-
-
-def _receive(
-    session: Session, coordinator: Coordinator, files: tuple[Path, ...]
-) -> tuple[list[ProposalRow], list[Json], list[str], bool]:
-    from falconer_online.files import MAX_PSBT_FILE, read_file
-    from falconer_online.present import receipt_json
-    from falconer_online.receive import receive as do_receive
-
-    answers = [read_file(path, MAX_PSBT_FILE, "the answer") for path in files]
-    rows: dict[str, ProposalRow] = {}
-    complete: dict[str, bool] = {}
-    receipts: list[Json] = []
-    warnings: list[str] = []
-    for result, path in zip(do_receive(coordinator, answers), files, strict=True):
-        rows[result.row.id] = result.row
-        complete[result.row.id] = result.complete
-        warnings += result.warnings
-        if result.receipt is not None:
-            receipt = result.receipt
-            with coordinator.store.read() as view:
-                for stored in view.receipts(
-                    signer=receipt.signer, wallet_id=result.row.wallet_id, since=receipt.number
-                ):
-                    if stored.number == receipt.number:
-                        receipts.append(receipt_json(stored, new=result.new))
-            said = "signed" if receipt.signed else "REFUSED: " + ", ".join(receipt.refusals)
-            session.say(f"{shown(path)}: receipt {receipt.number} of {receipt.signer}: {said}")
-        else:
-            session.say(f"{shown(path)}: signatures without a receipt")
-        if not result.new:
-            session.say("  nothing in it was new")
-    for warning in warnings:
-        session.warn(warning)
-    return list(rows.values()), receipts, warnings, all(complete.values())
 
 
 def _write_request(
@@ -454,66 +342,3 @@ def _write_request(
     write_file(target, data)
     session.say(f"signing request written: {shown(target)} ({len(data):,} bytes)")
     return row, target
-
-
-def _refresh(session: Session, coordinator: Coordinator) -> None:
-    from falconer_online.watch import refresh
-
-    try:
-        for before, after in refresh(coordinator):
-            session.say(f"{before.id}: {before.state} -> {after.state}")
-    except DeviceError as problem:
-        session.warn(f"confirmations are not fresh: {problem.message}")
-
-
-def _document(coordinator: Coordinator, row: ProposalRow) -> dict[str, Json]:
-    from falconer_online.approvals import judgement_of
-    from falconer_online.present import proposal_json
-
-    with coordinator.store.read() as view:
-        return proposal_json(
-            view,
-            view.proposal(row.id),
-            coordinator.transaction(view, row),
-            judgement_of(coordinator, view, row),
-        )
-
-
-def _report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict[str, Json]:
-    """Say a proposal in words, and give it as an object."""
-    from falconer_online.coordinator import intent_of
-
-    document = _document(coordinator, row)
-    with coordinator.store.read() as view:
-        verified = coordinator.transaction(view, row)
-    intent = intent_of(row)
-    session.say(f"proposal   {row.id}  ({row.state})")
-    session.say(f"wallet     {verified.wallet.name}")
-    for amount, address in intent.pays:
-        session.say(f"pays       {address}  {grouped(amount)}  {btc(amount)}")
-    session.say(
-        f"fee        {grouped(verified.fee)}  ({verified.fee_rate.text()} sat/vB; approved up to {grouped(intent.max_fee)})"
-    )
-    session.say(
-        f"inputs     {len(verified.inputs)}; change {grouped(sum(each.amount for each in verified.own_outputs))}"
-    )
-    session.say(f"spends     {intent.spends.text()}")
-    session.say(
-        f"requester  {intent.requester}; strategy {intent.strategy}; purpose {safe(row.purpose) or '-'}"
-    )
-    session.say(f"expires    {document['expires']}")
-    if row.txid is not None:
-        session.say(f"txid       {row.txid}  ({row.confirmations or 0} confirmations)")
-    return document
-
-
-def _verdicts(session: Session, verdicts: list[Json]) -> None:
-    rows = []
-    for each in verdicts:
-        if isinstance(each, dict) and each.get("limit") is not None:
-            whole = each.get("whole_limit")
-            limits = (
-                str(each["limit"]) if whole in {None, each["limit"]} else f"{each['limit']} (whole {whole})"
-            )
-            rows.append((each["rule"], each["outcome"], each["value"] or "-", limits))
-    session.table(("rule", "verdict", "value", "limit"), rows)

@@ -4,10 +4,12 @@ quick.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 from click.exceptions import NoArgsIsHelpError
@@ -21,6 +23,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 _ATTRIBUTE = {"list": "list_", "compile": "compile_"}
 """Commands whose functions cannot have their names, which Python has for itself."""
+
+_ELSEWHERE = {"receive": "answers", "broadcast": "answers"}
+"""Commands that stand in another module than their group's others."""
 
 
 class LazyGroup(click.Group):
@@ -37,13 +42,13 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._table:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"falconer_online.cli.{self._module}")
+        module = importlib.import_module(f"falconer_online.cli.{_ELSEWHERE.get(cmd_name, self._module)}")
         command: click.Command = getattr(module, _ATTRIBUTE.get(cmd_name, cmd_name.replace("-", "_")))
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = list(self._table.items())
-        rows += [(name, self.commands[name].get_short_help_str()) for name in self.commands]
+        rows += [(name, self.commands[name].get_short_help_str(limit=100)) for name in self.commands]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -157,24 +162,40 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = root.main(args=list(arguments), prog_name="falconer", standalone_mode=False, obj=session)
         sys.stdout.flush()
-    except FalconerError as problem:
-        return _ended(session, problem)
     except NoArgsIsHelpError as problem:
         click.echo(problem.format_message(), err=True)
         return UsageError.EXIT_STATUS
-    except click.ClickException as problem:
-        return _ended(
-            session, UsageError("usage", safe(problem.format_message(), 400), remedy=_help_for(problem))
-        )
-    except (click.Abort, KeyboardInterrupt):
-        return _ended(session, Declined("interrupted", "interrupted"))
     except BrokenPipeError:
         # the reader of our output went away: nothing to tell it, and no second error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as problem:  # noqa: BLE001  # the last resort: one sentence, and never a success
-        return _unexpected(session, problem)
+        return FalconerError.EXIT_STATUS
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001  # the last resort: one sentence, and never a success
+        return _ended(session, _as_refusal(problem))
     return status if isinstance(status, int) else 0
+
+
+def _as_refusal(problem: BaseException) -> FalconerError:
+    """Whatever went wrong, as something that has a sentence and an exit status."""
+    if isinstance(problem, FalconerError):
+        return problem
+    if isinstance(problem, click.ClickException):
+        return UsageError("usage", safe(problem.format_message(), 400), remedy=_help_for(problem))
+    if isinstance(problem, click.Abort | KeyboardInterrupt):
+        return Declined("interrupted", "interrupted")
+    if isinstance(problem, OSError) and problem.errno in _DISK:
+        from falconer_online.files import disk_error
+
+        return disk_error(Path(str(problem.filename or "the disk")), problem)
+    unexpected = FalconerError(
+        "unexpected",
+        f"unexpected {type(problem).__name__}: {safe(str(problem))}",
+        remedy="repeat with: falconer --debug ...",
+    )
+    unexpected.__cause__ = problem
+    return unexpected
+
+
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 
 
 def _ended(session: Session, problem: FalconerError) -> int:
@@ -183,25 +204,6 @@ def _ended(session: Session, problem: FalconerError) -> int:
 
         traceback.print_exception(problem)
     return session.refuse(problem)
-
-
-def _unexpected(session: Session, problem: Exception) -> int:
-    if isinstance(problem, OSError):
-        import errno
-
-        from falconer_online.files import disk_error
-
-        if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}:
-            from pathlib import Path
-
-            return _ended(session, disk_error(Path(str(problem.filename or "the disk")), problem))
-    wrapped = FalconerError(
-        "unexpected",
-        f"unexpected {type(problem).__name__}: {safe(str(problem))}",
-        remedy="repeat with: falconer --debug ...",
-    )
-    wrapped.__cause__ = problem
-    return _ended(session, wrapped)
 
 
 def _help_for(problem: click.ClickException) -> str | None:

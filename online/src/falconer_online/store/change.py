@@ -120,7 +120,8 @@ class Change(View):
         )
         self.record("address-handed-out", wallet.name, index=index, address=address)
 
-    def _extend_known(self, wallet_id: str, highest: Mapping[int, int]) -> None:
+    def extend_known(self, wallet_id: str, highest: Mapping[int, int]) -> None:
+        """Indexes per branch that are used from now on. Their record is the move that goes with them."""
         table = schema.wallets
         for branch, column in ((0, table.c.highest_receive), (1, table.c.highest_change)):
             index = highest.get(branch, -1)
@@ -165,7 +166,7 @@ class Change(View):
             released=False,
             **_spend_values(entry),
         )
-        self._extend_known(wallet_id, highest)
+        self.extend_known(wallet_id, highest)
         self.record(
             "proposal-created",
             proposal_id,
@@ -184,8 +185,8 @@ class Change(View):
         self._write(sa.update(table).where(table.c.proposal_id == proposal_id).values(**_spend_values(entry)))
 
     def move(
-        self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: Any
-    ) -> ProposalRow:  # noqa: ANN401
+        self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: int | str | bytes
+    ) -> ProposalRow:
         """One move of the transition table; coins and history follow it.
 
         Raises:
@@ -233,6 +234,13 @@ class Change(View):
 
     # answers
 
+    def set_needed(self, row: ProposalRow, needed: int) -> None:
+        """How many approvals the last judgement asked for: a figure for lists, judged anew whenever it matters."""
+        table = schema.proposals
+        if row.approvals_needed != needed:
+            self._write(sa.update(table).where(table.c.id == row.id).values(approvals_needed=needed))
+            self.unrecorded = False
+
     def add_approval(self, row: ProposalRow, name: str, public_key: str, signature: bytes) -> None:
         table = schema.approvals
         known = self._rows(
@@ -243,7 +251,12 @@ class Change(View):
         if known:
             return
         self._insert(
-            table, proposal_id=row.id, public_key=public_key, signature=signature, received_at=self.now
+            table,
+            proposal_id=row.id,
+            public_key=public_key,
+            name=name,
+            signature=signature,
+            received_at=self.now,
         )
         self.record("approval-received", row.id, approver=name, key=public_key)
 

@@ -46,6 +46,7 @@ class ProposalRow:
     intent: bytes
     psbt: bytes
     verdicts: str
+    approvals_needed: int
     request_digest: str | None
     request_psbt: bytes | None
     txid: str | None

@@ -89,6 +89,7 @@ proposals = Table(
     Column("intent", LargeBinary, nullable=False),
     Column("psbt", LargeBinary, nullable=False),
     Column("verdicts", String, nullable=False),
+    Column("approvals_needed", Integer, nullable=False),
     Column("request_digest", String(_HEX), nullable=True),
     Column("request_psbt", LargeBinary, nullable=True),
     Column("txid", String(_HEX), nullable=True),
@@ -107,6 +108,7 @@ approvals = Table(
     metadata,
     Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), primary_key=True),
     Column("public_key", String, primary_key=True),
+    Column("name", String(_TOKEN), nullable=False),
     Column("signature", LargeBinary, nullable=False),
     Column("received_at", BigInteger, nullable=False),
 )

@@ -148,6 +148,12 @@ class View:
         )
         return tuple(row["signature"] for row in self._rows(query))
 
+    def approved_by(self, proposal_id: str) -> tuple[str, ...]:
+        """The names of those whose approvals were verified when they arrived, sorted."""
+        table = schema.approvals
+        query = sa.select(table.c.name).where(table.c.proposal_id == proposal_id).order_by(table.c.name)
+        return tuple(row["name"] for row in self._rows(query))
+
     def signatures(self, proposal_id: str) -> tuple[SignatureRow, ...]:
         """The Bitcoin signatures collected for a proposal."""
         table = schema.signatures
