@@ -64,7 +64,9 @@ class PolicyDraft:
     approvers: tuple[KeyHolder, ...] = field(default_factory=lambda: holders("anna", "bert", "carl"))
     groups: tuple[Group, ...] = (Group("board", ("anna", "bert", "carl")), Group("desk", ("anna", "bert")))
     tiers: tuple[ApprovalTier, ...] = (ApprovalTier(0, 1, "desk"), ApprovalTier(500_000, 2, "board"))
-    signers: tuple[KeyHolder, ...] = field(default_factory=lambda: holders("machine-a", "machine-b", "machine-c"))
+    signers: tuple[KeyHolder, ...] = field(
+        default_factory=lambda: holders("machine-a", "machine-b", "machine-c")
+    )
     mandatory: tuple[str, ...] = ()
     operators: tuple[KeyHolder, ...] = ()
     coordinator: str = "coordinator"

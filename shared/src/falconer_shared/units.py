@@ -7,7 +7,7 @@ where a quantity is asked for: every sum has to pass through a constructor again
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from falconer_shared.errors import Malformed
 
@@ -35,7 +35,7 @@ class _Bounded(int):
 
     _LOW = 0
     _HIGH = 0
-    _RULE = "quantity-out-of-range"
+    _RULE: ClassVar[str]
     _UNIT = ""
 
     def __new__(cls, value: int) -> Self:

@@ -19,7 +19,9 @@ def log_of(count: int) -> tuple[AuditLog, list[AuditRecord]]:
     log = AuditLog()
     records = []
     for number in range(count):
-        record = log.next(1_767_225_600 + number, "proposal-created", {"proposal": f"p-{number}", "sats": number})
+        record = log.next(
+            1_767_225_600 + number, "proposal-created", {"proposal": f"p-{number}", "sats": number}
+        )
         log.append(record)
         records.append(record)
     return log, records
@@ -38,7 +40,10 @@ def test_a_record_is_one_line_of_json():
         b'{"at":1767225600,"event":"proposal-created","facts":{"proposal":"p-1","sats":50000},"n":0}'
     )
     assert AuditRecord.parse(record.line) == record
-    assert AuditRecord(0, 0, "e", {"note": "gr\u00fc\u00df\n"}).line == b'{"at":0,"event":"e","facts":{"note":"gr\\u00fc\\u00df\\n"},"n":0}'
+    assert (
+        AuditRecord(0, 0, "e", {"note": "gr\u00fc\u00df\n"}).line
+        == b'{"at":0,"event":"e","facts":{"note":"gr\\u00fc\\u00df\\n"},"n":0}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,9 @@ def test_any_other_spelling_is_refused(line: bytes):
 def test_a_record_has_bounds():
     AuditRecord(MAX_NUMBER, MAX_TIME, "e", {f"f{n}": -MAX_NUMBER for n in range(MAX_FACTS)})
     refused("audit-record-malformed", lambda: AuditRecord(0, MAX_TIME + 1, "e", {}))
-    refused("audit-record-malformed", lambda: AuditRecord(0, 0, "e", {f"f{n}": 0 for n in range(MAX_FACTS + 1)}))
+    refused(
+        "audit-record-malformed", lambda: AuditRecord(0, 0, "e", {f"f{n}": 0 for n in range(MAX_FACTS + 1)})
+    )
     refused("audit-record-malformed", lambda: AuditRecord(0, 0, "e", {"f": MAX_NUMBER + 1}))
     empty = len(AuditRecord(0, 0, "e", {"f": ""}).line)
     AuditRecord(0, 0, "e", {"f": "x" * (MAX_LINE - empty)})
@@ -101,7 +108,11 @@ def test_a_record_does_not_change_with_the_dictionary_it_was_made_from():
 @given(
     st.integers(0, MAX_NUMBER),
     st.integers(0, MAX_TIME),
-    st.dictionaries(st.text("abc-._09", min_size=1, max_size=9), st.integers(-MAX_NUMBER, MAX_NUMBER) | st.text(max_size=20), max_size=5),
+    st.dictionaries(
+        st.text("abc-._09", min_size=1, max_size=9),
+        st.integers(-MAX_NUMBER, MAX_NUMBER) | st.text(max_size=20),
+        max_size=5,
+    ),
 )
 def test_parse_and_line_are_inverses(number: int, at: int, facts: dict[str, int | str]):
     record = AuditRecord(number, at, "event", facts)
@@ -150,7 +161,9 @@ def test_records_and_growth_are_proved_to_whoever_has_heads_only():
 
 
 def test_a_head_is_a_count_and_a_root():
-    assert AuditLog().head == AuditHead(0, bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"))
+    assert AuditLog().head == AuditHead(
+        0, bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    )
     assert AuditLog().head.root_hex.startswith("e3b0")
     with pytest.raises(ValueError, match="head"):
         AuditHead(-1, bytes(32))

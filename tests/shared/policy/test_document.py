@@ -120,7 +120,9 @@ def test_rules_stand_in_alphabetical_order_and_the_judged_ones_are_among_them():
     [
         pytest.param(lambda text: text.replace("version 7", "version 07"), id="leading zero"),
         pytest.param(lambda text: text.replace("version 7", "version 0"), id="version zero"),
-        pytest.param(lambda text: text.replace("version 7", f"version {MAX_VERSION + 1}"), id="version beyond"),
+        pytest.param(
+            lambda text: text.replace("version 7", f"version {MAX_VERSION + 1}"), id="version beyond"
+        ),
         pytest.param(lambda text: text[:-1], id="no line feed"),
         pytest.param(lambda text: text + "rule two_person -\n", id="a line more"),
         pytest.param(lambda text: text.replace("\n", "\r\n"), id="CRLF"),
@@ -129,19 +131,27 @@ def test_rules_stand_in_alphabetical_order_and_the_judged_ones_are_among_them():
         pytest.param(lambda text: text.replace("falconer-policy 1", "falconer-policy 2"), id="other format"),
         pytest.param(lambda text: text.replace("rule max_fee_sats 20000\n", ""), id="a rule missing"),
         pytest.param(lambda text: text.replace("admin-quorum 2\n", ""), id="a line missing"),
-        pytest.param(lambda text: text.replace("rule max_fee_sats", "rule max_fee_satz"), id="a rule unknown"),
+        pytest.param(
+            lambda text: text.replace("rule max_fee_sats", "rule max_fee_satz"), id="a rule unknown"
+        ),
         pytest.param(lambda text: text.replace("wallet abab", "wallet ABAB"), id="upper-case hex"),
         pytest.param(lambda text: text.replace("group desk", "group Desk"), id="upper-case name"),
-        pytest.param(lambda text: text.replace("group desk anna,bert", "group desk anna,,bert"), id="empty name"),
+        pytest.param(
+            lambda text: text.replace("group desk anna,bert", "group desk anna,,bert"), id="empty name"
+        ),
         pytest.param(
             lambda text: text.replace("operator olga", "operator -"), id="the sign for no limit as a name"
         ),
         pytest.param(
-            lambda text: text.replace("operator olga", "coordinator " + SshKey.of("x").public.text() + "\noperator olga"),
+            lambda text: text.replace(
+                "operator olga", "coordinator " + SshKey.of("x").public.text() + "\noperator olga"
+            ),
             id="coordinator twice",
         ),
         pytest.param(
-            lambda text: text.replace(SshKey.of("olga").public.text(), SshKey.of("olga").public.text() + " comment"),
+            lambda text: text.replace(
+                SshKey.of("olga").public.text(), SshKey.of("olga").public.text() + " comment"
+            ),
             id="a comment behind a key",
         ),
     ],
@@ -221,8 +231,12 @@ def test_whoever_is_named_exists():
 
 def test_tiers_rise():
     PolicyDraft(tiers=(ApprovalTier(5, 1, "desk"), ApprovalTier(6, 2, "board"))).policy()
-    refused("policy-quorum-order", PolicyDraft(tiers=(ApprovalTier(5, 1, "desk"), ApprovalTier(5, 2, "board"))))
-    refused("policy-quorum-order", PolicyDraft(tiers=(ApprovalTier(6, 1, "desk"), ApprovalTier(5, 2, "board"))))
+    refused(
+        "policy-quorum-order", PolicyDraft(tiers=(ApprovalTier(5, 1, "desk"), ApprovalTier(5, 2, "board")))
+    )
+    refused(
+        "policy-quorum-order", PolicyDraft(tiers=(ApprovalTier(6, 1, "desk"), ApprovalTier(5, 2, "board")))
+    )
 
 
 def test_a_threshold_and_its_quorum_need_each_other():
@@ -254,7 +268,9 @@ def test_allowed_destinations_are_of_the_address_book():
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - JUDGED))
 def test_a_rule_that_cannot_be_judged_cannot_be_set(name: str):
-    value = {Kind.HOUR: "09:30", Kind.ZONE: "Europe/Berlin", Kind.YES_NO: False, Kind.NAMES: ("hot",)}.get(RULES[name], 1)
+    value = {Kind.HOUR: "09:30", Kind.ZONE: "Europe/Berlin", Kind.YES_NO: False, Kind.NAMES: ("hot",)}.get(
+        RULES[name], 1
+    )
     draft = PolicyDraft(addresses={"hot": HOT}, rules={"human_approval_threshold_sats": 1})
     draft.policy()
     draft.rules[name] = value
@@ -296,8 +312,12 @@ def test_values_have_one_spelling(name: str, spelling: str):
 
 def test_a_built_policy_holds_typed_values_too():
     refused("policy-rule-mistyped", PolicyDraft(rules={"human_approval_threshold_sats": True}))
-    refused("policy-rule-mistyped", PolicyDraft(rules={"human_approval_threshold_sats": 1, "max_fee_sats": -1}))
-    refused("policy-rule-mistyped", PolicyDraft(rules={"human_approval_threshold_sats": 1, "max_fee_sats": "5"}))
+    refused(
+        "policy-rule-mistyped", PolicyDraft(rules={"human_approval_threshold_sats": 1, "max_fee_sats": -1})
+    )
+    refused(
+        "policy-rule-mistyped", PolicyDraft(rules={"human_approval_threshold_sats": 1, "max_fee_sats": "5"})
+    )
 
 
 def test_limits_are_asked_for_by_what_they_are():
@@ -322,7 +342,9 @@ def test_machines_and_addresses_are_found():
     assert policy.name_of_address(HOT.upper()) is None
 
 
-NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1, max_size=12).filter(lambda name: name != "-")
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1, max_size=12).filter(
+    lambda name: name != "-"
+)
 
 
 @st.composite
@@ -330,7 +352,10 @@ def drafts(draw: st.DrawFn) -> PolicyDraft:
     people = sorted(draw(st.sets(NAMES, min_size=1, max_size=5)))
     admins = sorted(draw(st.sets(NAMES, min_size=1, max_size=4)))
     # a machine's key must be nobody's: other names make other keys
-    machines = tuple(KeyHolder(name, SshKey.of("m:" + name).public) for name in sorted(draw(st.sets(NAMES, min_size=1, max_size=4))))
+    machines = tuple(
+        KeyHolder(name, SshKey.of("m:" + name).public)
+        for name in sorted(draw(st.sets(NAMES, min_size=1, max_size=4)))
+    )
     groups = tuple(
         Group(name, tuple(sorted(draw(st.sets(st.sampled_from(people), min_size=1)))))
         for name in sorted(draw(st.sets(NAMES, min_size=1, max_size=3)))
@@ -346,7 +371,9 @@ def drafts(draw: st.DrawFn) -> PolicyDraft:
     rules["human_approval_threshold_sats"] = draw(st.integers(0, MAX_MONEY))
     rules["max_fee_rate_sats_per_vbyte"] = draw(st.one_of(st.none(), st.integers(0, MAX_MONEY // 1000)))
     if addresses:
-        rules["allowed_destinations"] = tuple(sorted(draw(st.sets(st.sampled_from(sorted(addresses)), min_size=1))))
+        rules["allowed_destinations"] = tuple(
+            sorted(draw(st.sets(st.sampled_from(sorted(addresses)), min_size=1)))
+        )
     return PolicyDraft(
         version=draw(st.integers(1, MAX_VERSION)),
         wallet_id=draw(st.binary(min_size=32, max_size=32)).hex(),

@@ -57,7 +57,11 @@ def test_one_administrator_cannot_lower_the_quorum_for_all():
 def test_version_1_names_exactly_the_pinned_administrators():
     draft = PolicyDraft()
     pinned = draft.pinned()
-    for admins in (holders("admin-a", "admin-b"), holders(*ADMINS, "mallory"), holders("admin-a", "admin-b", "mallory")):
+    for admins in (
+        holders("admin-a", "admin-b"),
+        holders(*ADMINS, "mallory"),
+        holders("admin-a", "admin-b", "mallory"),
+    ):
         other = PolicyDraft(admins=admins)
         names = tuple(holder.name for holder in admins)
         refused("policy-admins-not-pinned", signed(other.text(), *names), pinned)
@@ -117,7 +121,9 @@ def test_every_signature_shown_must_hold():
     refused("policy-signature-unknown-key", signed(text, *ADMINS, "mallory"), draft.pinned())
     # approvers and machines are no administrators
     refused("policy-signature-unknown-key", signed(text, *ADMINS, "anna"), draft.pinned())
-    elsewhere = SignedPolicy(text, (*good.signatures[:2], *signed(text, "admin-c", namespace="falconer-approval@1").signatures))
+    elsewhere = SignedPolicy(
+        text, (*good.signatures[:2], *signed(text, "admin-c", namespace="falconer-approval@1").signatures)
+    )
     refused("policy-signature-invalid", elsewhere, draft.pinned())
     over_other = signed(PolicyDraft(version=2).text(), "admin-c").signatures
     refused("policy-signature-invalid", SignedPolicy(text, (*good.signatures, *over_other)), draft.pinned())
@@ -131,7 +137,11 @@ def test_every_signature_shown_must_hold():
 def test_a_changed_text_is_not_what_was_signed():
     draft = PolicyDraft(rules={"human_approval_threshold_sats": 100})
     weaker = PolicyDraft(rules={"human_approval_threshold_sats": 900}).text()
-    refused("policy-signature-invalid", SignedPolicy(weaker, signed(draft.text(), *ADMINS).signatures), draft.pinned())
+    refused(
+        "policy-signature-invalid",
+        SignedPolicy(weaker, signed(draft.text(), *ADMINS).signatures),
+        draft.pinned(),
+    )
 
 
 def test_a_chain_is_walked_from_the_pins_on():

@@ -15,7 +15,9 @@ NOW = 1_800_000_000
 
 
 def entry(anchor: int, spent: int, age: int, *, approved: bool = False) -> SpendEntry:
-    return SpendEntry(coin(anchor), f"{anchor}-{spent}-{age}", Amount(spent), {}, approved, "agent", NOW - age)
+    return SpendEntry(
+        coin(anchor), f"{anchor}-{spent}-{age}", Amount(spent), {}, approved, "agent", NOW - age
+    )
 
 
 def test_an_entry_counts_while_it_is_less_than_a_day_old():
@@ -45,12 +47,12 @@ def test_a_sum_may_exceed_all_money_and_is_still_a_sum():
     assert window_sum(entries, None, 0, NOW, DAY_SECONDS) == 3 * MAX_MONEY
 
 
-ENTRIES = st.lists(
-    st.builds(entry, st.integers(0, 4), st.integers(0, 50), st.integers(-5, 25)), max_size=12
-)
+ENTRIES = st.lists(st.builds(entry, st.integers(0, 4), st.integers(0, 50), st.integers(-5, 25)), max_size=12)
 
 
-def brute_force(entries: list[SpendEntry], anchor: OutPoint | None, amount: int, now: int, seconds: int) -> int:
+def brute_force(
+    entries: list[SpendEntry], anchor: OutPoint | None, amount: int, now: int, seconds: int
+) -> int:
     """The dearest way in which the transactions of the window can confirm, at most one of each set."""
     pairs = [(e.anchor, int(e.spent)) for e in entries if e.at > now - seconds]
     if anchor is not None:

@@ -139,7 +139,9 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             computed = node_hash(computed, step)
         position, last = position >> 1, last >> 1
     if last != 0 or computed != root:
-        raise AuditError("audit-inclusion-unproven", f"the proof does not lead from record {index} to the root")
+        raise AuditError(
+            "audit-inclusion-unproven", f"the proof does not lead from record {index} to the root"
+        )
 
 
 def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
@@ -151,11 +153,14 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
     _check_hashes("audit-consistency-unproven", (old_root, new_root, *proof))
     if not 0 < old <= new:
         # everything begins with the empty tree: a proof from it says nothing, so it is no proof
-        raise AuditError("audit-consistency-unproven", f"a log of {new} records cannot be shown to continue one of {old}")
+        raise AuditError(
+            "audit-consistency-unproven", f"a log of {new} records cannot be shown to continue one of {old}"
+        )
     if old == new:
         if proof or old_root != new_root:
             raise AuditError(
-                "audit-consistency-unproven", f"two heads over {old} records differ, or a proof stands where none is due"
+                "audit-consistency-unproven",
+                f"two heads over {old} records differ, or a proof stands where none is due",
             )
         return
     position, last = old - 1, new - 1
@@ -178,7 +183,9 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
             new_computed = node_hash(new_computed, step)
         position, last = position >> 1, last >> 1
     if last != 0 or old_computed != old_root or new_computed != new_root:
-        raise AuditError("audit-consistency-unproven", f"the log of {new} records does not begin with the one of {old}")
+        raise AuditError(
+            "audit-consistency-unproven", f"the log of {new} records does not begin with the one of {old}"
+        )
 
 
 def _check_hashes(rule: str, hashes: Iterable[bytes]) -> None:

@@ -89,7 +89,11 @@ class AuditRecord:
         except (ValueError, RecursionError):
             # UnicodeDecodeError and JSONDecodeError are ValueErrors, and so is a number of too many digits
             raise _malformed("not JSON in ASCII with integers and strings only") from None
-        if not isinstance(document, dict) or set(document) != _KEYS or not isinstance(document["facts"], dict):
+        if (
+            not isinstance(document, dict)
+            or set(document) != _KEYS
+            or not isinstance(document["facts"], dict)
+        ):
             raise _malformed("its keys are not at, event, facts, n")
         if not isinstance(document["event"], str):
             raise _malformed("its event is not text")

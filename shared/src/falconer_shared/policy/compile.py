@@ -78,7 +78,9 @@ def compile_toml(source: str) -> Compiled:
             in `key`; and what building a `Policy` raises.
     """
     if len(source) > MAX_BYTES:
-        raise Malformed("policy-toml-syntax", f"the file has {len(source)} characters, at most {MAX_BYTES} are read")
+        raise Malformed(
+            "policy-toml-syntax", f"the file has {len(source)} characters, at most {MAX_BYTES} are read"
+        )
     try:
         table = tomllib.loads(source)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -144,7 +146,11 @@ def _explain_approval(policy: Policy) -> list[str]:
     lines = [f"More than {grouped(threshold)} ({btc(threshold)}) in a day needs approval."]
     for position, tier in enumerate(policy.tiers):
         whom = f"{tier.k} of group {tier.group} ({', '.join(sorted(policy.members(tier.group)))})"
-        when = "Approval is by" if position == 0 else f"A transaction of more than {grouped(tier.above)} is approved by"
+        when = (
+            "Approval is by"
+            if position == 0
+            else f"A transaction of more than {grouped(tier.above)} is approved by"
+        )
         lines.append(f"{when} {whom}.")
     return lines
 
@@ -310,4 +316,6 @@ def _rule_value(name: str, kind: Kind, value: object) -> RuleValue:
     try:
         return check_value(kind, value)
     except ValueError as error:
-        raise _mistyped(f"rules.{name}", f"{str(error).removeprefix('must be ')}, or {NO_LIMIT!r} for no limit") from None
+        raise _mistyped(
+            f"rules.{name}", f"{str(error).removeprefix('must be ')}, or {NO_LIMIT!r} for no limit"
+        ) from None

@@ -60,7 +60,10 @@ def _check_names(policy: Policy) -> None:
     )
     for what, names, limit in lists:
         if len(names) > limit:
-            raise Malformed("policy-malformed", f"policy: {len(names)} lines or names of '{what}', at most {limit} are allowed")
+            raise Malformed(
+                "policy-malformed",
+                f"policy: {len(names)} lines or names of '{what}', at most {limit} are allowed",
+            )
         _check_ascending(what, names)
 
 
@@ -68,13 +71,17 @@ def _check_ascending(what: str, names: Sequence[str]) -> None:
     for name in names:
         if not is_name(name):
             raise Malformed(
-                "policy-malformed", f"policy: {what} '{safe(name, 64)}' is not a name of 1 to 64 characters a-z 0-9 . _ -"
+                "policy-malformed",
+                f"policy: {what} '{safe(name, 64)}' is not a name of 1 to 64 characters a-z 0-9 . _ -",
             )
     for name, following in pairwise(names):
         if name == following:
             raise Malformed("policy-name-twice", f"policy: {what} names '{name}' twice")
         if name > following:
-            raise Malformed("policy-malformed", f"policy: {what} names '{following}' after '{name}', not in alphabetical order")
+            raise Malformed(
+                "policy-malformed",
+                f"policy: {what} names '{following}' after '{name}', not in alphabetical order",
+            )
 
 
 def _check_keys(policy: Policy) -> None:
@@ -103,7 +110,8 @@ def _check_unique(role: str, holders: Iterable[KeyHolder]) -> None:
     for holder in holders:
         if holder.key in seen:
             raise Malformed(
-                "policy-key-twice", f"policy: {role}: '{seen[holder.key]}' and '{holder.name}' have the same key"
+                "policy-key-twice",
+                f"policy: {role}: '{seen[holder.key]}' and '{holder.name}' have the same key",
             )
         seen[holder.key] = holder.name
 
@@ -128,7 +136,8 @@ def _check_groups(policy: Policy) -> None:
 def _check_tiers(policy: Policy) -> None:
     if len(policy.tiers) > MAX_TIERS:
         raise Malformed(
-            "policy-malformed", f"policy: {len(policy.tiers)} lines 'approval-quorum', at most {MAX_TIERS} are allowed"
+            "policy-malformed",
+            f"policy: {len(policy.tiers)} lines 'approval-quorum', at most {MAX_TIERS} are allowed",
         )
     sizes = {group.name: len(group.members) for group in policy.groups}
     for tier in policy.tiers:
@@ -136,7 +145,8 @@ def _check_tiers(policy: Policy) -> None:
             raise Malformed("policy-malformed", f"policy: approval-quorum above {tier.above} satoshis")
         if tier.group not in sizes:
             raise Malformed(
-                "policy-group-unknown", f"policy: approval-quorum above {tier.above}: no group '{safe(tier.group, 64)}'"
+                "policy-group-unknown",
+                f"policy: approval-quorum above {tier.above}: no group '{safe(tier.group, 64)}'",
             )
         if not 1 <= tier.k <= sizes[tier.group]:
             raise Malformed(
@@ -157,7 +167,9 @@ def _check_signers(policy: Policy) -> None:
         raise Malformed("policy-signer-missing", "policy: names no signer, so nobody could sign anything")
     for name in policy.mandatory_signers:
         if name not in signers:
-            raise Malformed("policy-mandatory-signer-unknown", f"policy: mandatory-signer '{name}' is no signer")
+            raise Malformed(
+                "policy-mandatory-signer-unknown", f"policy: mandatory-signer '{name}' is no signer"
+            )
 
 
 def _check_addresses(policy: Policy) -> None:
@@ -167,7 +179,8 @@ def _check_addresses(policy: Policy) -> None:
             raise ValueError("an address book entry is made by named_address for the policy's network")
         if entry.script in seen:
             raise Malformed(
-                "policy-address-twice", f"policy: '{seen[entry.script]}' and '{entry.name}' are the same address"
+                "policy-address-twice",
+                f"policy: '{seen[entry.script]}' and '{entry.name}' are the same address",
             )
         seen[entry.script] = entry.name
 
@@ -190,7 +203,8 @@ def _check_rules(policy: Policy) -> None:
         for destination in value if isinstance(value, tuple) else ():
             if destination not in names:
                 raise Malformed(
-                    "policy-destination-unknown", f"policy: rule {name}: the address book has no '{destination}'"
+                    "policy-destination-unknown",
+                    f"policy: rule {name}: the address book has no '{destination}'",
                 )
     threshold = policy.rule("human_approval_threshold_sats")
     if threshold is not None and not policy.tiers:

@@ -120,7 +120,9 @@ class Policy:
             ),
             tiers=tuple(
                 ApprovalTier(reader.number(above, 0, MAX_MONEY), reader.number(k, 1, MAX_PEOPLE), group)
-                for above, k, group in (reader.split(line, 3) for line in reader.many("approval-quorum", MAX_TIERS))
+                for above, k, group in (
+                    reader.split(line, 3) for line in reader.many("approval-quorum", MAX_TIERS)
+                )
             ),
             signers=_read_holders(reader, "signer", MAX_SIGNERS),
             mandatory_signers=tuple(reader.many("mandatory-signer", MAX_SIGNERS)),
@@ -140,7 +142,9 @@ class Policy:
     def text(self) -> bytes:
         """The canonical text: what is shown, signed, hashed, carried and installed."""
         writer = canonical.Writer(KIND)
-        writer.line("version", self.version).line("network", self.network.label).line("wallet", self.wallet_id)
+        writer.line("version", self.version).line("network", self.network.label).line(
+            "wallet", self.wallet_id
+        )
         writer.line("admin-quorum", self.admin_quorum)
         _write_holders(writer, "admin", self.admins)
         _write_holders(writer, "approver", self.approvers)

@@ -217,11 +217,13 @@ def _check_belongs(policy: Policy, verified: VerifiedTransaction) -> None:
     wallet = verified.wallet
     if policy.network is not wallet.network:
         raise PolicyViolation(
-            "policy-other-network", f"the policy is for {policy.network.label}, the wallet for {wallet.network.label}"
+            "policy-other-network",
+            f"the policy is for {policy.network.label}, the wallet for {wallet.network.label}",
         )
     if policy.wallet_id != wallet.wallet_id:
         raise PolicyViolation(
-            "policy-other-wallet", f"the policy governs wallet {policy.wallet_id}, not wallet {wallet.wallet_id}"
+            "policy-other-wallet",
+            f"the policy governs wallet {policy.wallet_id}, not wallet {wallet.wallet_id}",
         )
     if len(policy.mandatory_signers) > wallet.threshold:
         # then some k of them could sign without the others, and nobody would see the whole sum

@@ -201,7 +201,9 @@ class NotJudgedYet:
 
     def judge(self, policy: Policy, _spend: Spend) -> Verdict:
         if policy.rule(self.name) is not None:
-            raise RuntimeError(f"{self.name} is set and cannot be judged: such a policy is refused when it is built")
+            raise RuntimeError(
+                f"{self.name} is set and cannot be judged: such a policy is refused when it is built"
+            )
         return _unset(self)
 
 

@@ -86,7 +86,8 @@ def install(
     policy = Policy.parse(candidate.text)
     if policy.network is not network:
         raise PolicyViolation(
-            "policy-other-network", f"the policy is for {policy.network.label}, this machine is for {network.label}"
+            "policy-other-network",
+            f"the policy is for {policy.network.label}, this machine is for {network.label}",
         )
     if policy.wallet_id != wallet_id:
         raise PolicyViolation(
@@ -169,7 +170,8 @@ def _signed_by(candidate: SignedPolicy, admins: Mapping[str, SshPublicKey]) -> t
     """The sorted names of the administrators who signed the text."""
     if len(candidate.signatures) > MAX_PEOPLE:
         raise ApprovalError(
-            "policy-signature-too-many", f"{len(candidate.signatures)} signatures, at most {MAX_PEOPLE} are read"
+            "policy-signature-too-many",
+            f"{len(candidate.signatures)} signatures, at most {MAX_PEOPLE} are read",
         )
     by_key = {key: name for name, key in admins.items()}
     names: set[str] = set()

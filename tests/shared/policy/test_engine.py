@@ -1,0 +1,602 @@
+"""The judgement: each rule at its boundary, sums over windows, shares, tiers, and who alone may approve."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from falconer_shared.approval.intent import Intent, IntentKind
+from falconer_shared.approval.quorum import Approval
+from falconer_shared.bitcoin.address import script_of
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.errors import ApprovalError, FalconerError, PolicyViolation, StateError
+from falconer_shared.policy.engine import (
+    LONGEST_WINDOW_SECONDS,
+    STATELESS_RULES,
+    ApprovalRefused,
+    ApprovedTransaction,
+    PolicyRefused,
+    approve,
+    evaluate,
+    is_approved,
+    tier_of,
+)
+from falconer_shared.policy.history import SpendEntry
+from falconer_shared.policy.parts import ApprovalTier
+from falconer_shared.policy.signed import InstalledPolicy
+from falconer_shared.policy.spend import Outcome, Payment, Share, Spend, Verdict, share_of
+from falconer_shared.policy.values import JUDGED, RULES
+from falconer_shared.policy.windows import DAY_SECONDS
+from falconer_shared.units import Amount, FeeRate
+from falconer_shared.verify.transaction import VerifiedTransaction, verify
+from falconer_shared.wallet.registration import RegisteredWallet
+from tests.support.policies import PolicyDraft, SshKey, approvals, coin
+from tests.support.treasury import NOTHING_KNOWN, stranger_address, wpkh_wallet, wsh_wallet
+from tests.support.treasury import Payment as Draft
+
+NOW = 1_800_000_000
+WHOLE = Share(1, 1)
+
+
+def payment(number: int = 0, sats: int = 70_000) -> Payment:
+    address = stranger_address(number)
+    return Payment(address, script_of(address, Network.REGTEST), Amount(sats))
+
+
+def spend(**changes: object) -> Spend:
+    values: dict[str, object] = {
+        "anchor": coin(1),
+        "unsigned_hash": "11" * 32,
+        "payments": (payment(),),
+        "spent": Amount(71_000),
+        "fee": Amount(1_000),
+        "fee_rate": FeeRate(5_000),
+        "approvers": frozenset(),
+        "requester": "agent",
+        "strategy": "-",
+        "entries": (),
+        "now": NOW,
+        "share": WHOLE,
+    }
+    return Spend(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def draft(**rules: int | tuple[str, ...]) -> PolicyDraft:
+    tiers = PolicyDraft.tiers if "human_approval_threshold_sats" in rules else ()
+    return PolicyDraft(
+        tiers=tiers, rules=dict(rules), addresses={"one": stranger_address(1), "zero": stranger_address(0)}
+    )
+
+
+def verdict(rule: str, draft: PolicyDraft, spend: Spend) -> Verdict:
+    return next(verdict for verdict in evaluate(draft.policy(), spend) if verdict.rule == rule)
+
+
+def entry(anchor: int, spent: int, *, age: int = 10, approved: bool = False) -> SpendEntry:
+    return SpendEntry(coin(anchor), f"{anchor:064x}", Amount(spent), {}, approved, "agent", NOW - age)
+
+
+# Verdicts
+
+
+def test_there_is_one_verdict_for_every_rule_in_alphabetical_order():
+    verdicts = evaluate(draft().policy(), spend())
+    assert [verdict.rule for verdict in verdicts] == list(RULES)
+    assert all(verdict.words == (verdict.rule, "pass", "-", "-") for verdict in verdicts)
+
+
+def test_the_rules_that_depend_on_no_state():
+    # sums over windows depend on a history; everything else here must come out equal on both sides
+    assert frozenset(RULES) - STATELESS_RULES == {"human_approval_threshold_sats", "max_daily_spend_sats"}
+    plain = draft(
+        max_single_tx_sats=1, max_fee_sats=1, max_fee_rate_sats_per_vbyte=1, allowed_destinations=("one",)
+    ).policy()
+    busy = spend(entries=(entry(2, 500_000), entry(1, 9)), now=NOW + 5, share=Share(2, 3))
+    for one, other in zip(evaluate(plain, spend()), evaluate(plain, busy), strict=True):
+        if one.rule in STATELESS_RULES:
+            assert one == other
+            assert (one.outcome is Outcome.FAIL) == (one.rule in JUDGED)
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit", "field", "at", "above", "id"),
+    [
+        ("max_single_tx_sats", 71_000, "spent", Amount(71_000), Amount(71_001), "policy-single-limit"),
+        ("max_single_tx_sats", 0, "spent", Amount(0), Amount(1), "policy-single-limit"),
+        ("max_daily_spend_sats", 71_000, "spent", Amount(71_000), Amount(71_001), "policy-daily-limit"),
+        ("max_fee_sats", 1_000, "fee", Amount(1_000), Amount(1_001), "policy-fee-limit"),
+        (
+            "max_fee_rate_sats_per_vbyte",
+            5,
+            "fee_rate",
+            FeeRate(5_000),
+            FeeRate(5_001),
+            "policy-fee-rate-limit",
+        ),
+        (
+            "human_approval_threshold_sats",
+            71_000,
+            "spent",
+            Amount(71_000),
+            Amount(71_001),
+            "approval-missing",
+        ),
+    ],
+)
+def test_limits_are_inclusive(rule: str, limit: int, field: str, at: Amount, above: Amount, id: str):  # noqa: A002
+    policy = draft(**{rule: limit})
+    passed = verdict(rule, policy, spend(**{field: at}))
+    assert (passed.outcome, passed.id, passed.limit) == (Outcome.PASS, None, str(limit))
+    failed = verdict(rule, policy, spend(**{field: above}))
+    assert (failed.outcome, failed.id, failed.limit) == (Outcome.FAIL, id, str(limit))
+    assert failed.message
+    assert all(" " not in word for word in failed.words)
+
+
+def test_values_are_spelt_as_receipts_spell_them():
+    policy = draft(max_fee_rate_sats_per_vbyte=5, max_single_tx_sats=70_999)
+    assert verdict("max_fee_rate_sats_per_vbyte", policy, spend(fee_rate=FeeRate(4_567))).words == (
+        "max_fee_rate_sats_per_vbyte", "pass", "4.567", "5"
+    )  # fmt: skip
+    assert verdict("max_single_tx_sats", policy, spend()).words == (
+        "max_single_tx_sats",
+        "fail",
+        "71000",
+        "70999",
+    )
+
+
+def test_all_that_fails_fails_at_once():
+    policy = draft(
+        max_fee_sats=0, max_fee_rate_sats_per_vbyte=0, max_single_tx_sats=0, max_daily_spend_sats=0
+    )
+    failed = [v.rule for v in evaluate(policy.policy(), spend()) if v.outcome is Outcome.FAIL]
+    assert failed == [
+        "max_daily_spend_sats",
+        "max_fee_rate_sats_per_vbyte",
+        "max_fee_sats",
+        "max_single_tx_sats",
+    ]
+
+
+# Destinations (A131, A132)
+
+
+def test_every_output_that_is_not_ours_must_be_allowed():
+    policy = draft(allowed_destinations=("one", "zero"))
+    both = (payment(0), payment(1))
+    assert verdict("allowed_destinations", policy, spend(payments=both)).outcome is Outcome.PASS
+    assert verdict("allowed_destinations", policy, spend(payments=())).words[1:] == ("pass", "0", "0")
+    for position in range(3):
+        payments = list(both)
+        payments.insert(position, payment(2))
+        failed = verdict("allowed_destinations", policy, spend(payments=tuple(payments)))
+        assert failed.id == "policy-destination-not-allowed"
+        assert failed.value == "1"
+        assert stranger_address(2) in failed.message
+
+
+def test_being_in_the_address_book_is_not_being_allowed():
+    failed = verdict(
+        "allowed_destinations", draft(allowed_destinations=("one",)), spend(payments=(payment(0),))
+    )
+    assert failed.outcome is Outcome.FAIL
+
+
+def test_scripts_are_compared_and_not_what_a_text_says():
+    lying = Payment(stranger_address(1), script_of(stranger_address(2), Network.REGTEST), Amount(1))
+    assert (
+        verdict("allowed_destinations", draft(allowed_destinations=("one",)), spend(payments=(lying,))).id
+        is not None
+    )
+
+
+# Windows and shares
+
+
+def test_the_day_is_summed_with_this_transaction():
+    policy = draft(max_daily_spend_sats=100_000)
+    assert verdict("max_daily_spend_sats", policy, spend(entries=(entry(2, 29_000),))).value == "100000"
+    assert verdict("max_daily_spend_sats", policy, spend(entries=(entry(2, 29_001),))).outcome is Outcome.FAIL
+    assert (
+        verdict("max_daily_spend_sats", policy, spend(entries=(entry(2, 29_001, approved=True),))).outcome
+        is Outcome.FAIL
+    )
+    past = entry(2, 29_001, age=DAY_SECONDS)
+    assert verdict("max_daily_spend_sats", policy, spend(entries=(past,))).outcome is Outcome.PASS
+    just = entry(2, 29_001, age=DAY_SECONDS - 1)
+    assert verdict("max_daily_spend_sats", policy, spend(entries=(just,))).outcome is Outcome.FAIL
+    # a replacement of the same coin is not another spend
+    assert verdict("max_daily_spend_sats", policy, spend(entries=(entry(1, 99_000),))).value == "99000"
+
+
+def test_a_share_is_rounded_down():
+    assert Share(2, 3).of(100) == 66
+    assert Share(1, 2).of(1) == 0
+    assert Share(3, 3).of(100) == 100
+    assert Share(2, 3, whole=True).of(100) == 100
+    for k, n in ((0, 1), (2, 1)):
+        with pytest.raises(ValueError, match="k of n"):
+            Share(k, n)
+
+
+@pytest.mark.parametrize(
+    ("rule", "id"),
+    [("max_daily_spend_sats", "policy-daily-limit"), ("human_approval_threshold_sats", "approval-missing")],
+)
+def test_sums_are_held_to_the_share(rule: str, id: str):  # noqa: A002
+    policy = draft(**{rule: 100_000})
+    assert verdict(rule, policy, spend(share=Share(2, 3), spent=Amount(66_666))).limit == "66666"
+    assert verdict(rule, policy, spend(share=Share(2, 3), spent=Amount(66_667))).id == id
+    assert (
+        verdict(rule, policy, spend(share=Share(2, 3, whole=True), spent=Amount(100_000))).outcome
+        is Outcome.PASS
+    )
+    # single payments and fees are whole
+    single = draft(max_single_tx_sats=71_000, max_fee_sats=1_000, max_fee_rate_sats_per_vbyte=5)
+    assert all(v.outcome is Outcome.PASS for v in evaluate(single.policy(), spend(share=Share(1, 3))))
+
+
+@given(st.integers(1, 5), st.integers(0, 5), st.integers(0, 200), st.data())
+def test_rotating_signers_never_sign_more_than_the_limit_together(
+    k: int, more: int, limit: int, data: st.DataObject
+):
+    n = k + more
+    policy = PolicyDraft(tiers=(), rules={"max_daily_spend_sats": limit}).policy()
+    seen: list[list[SpendEntry]] = [[] for _ in range(n)]
+    total = 0
+    for number in range(data.draw(st.integers(1, 12))):
+        amount = data.draw(st.integers(1, 60))
+        quorum = data.draw(st.permutations(range(n)))[:k]
+        asked = spend(anchor=coin(number), spent=Amount(amount), share=share_of(policy, k, n))
+        willing = [
+            signer
+            for signer in quorum
+            if all(
+                v.outcome is Outcome.PASS
+                for v in evaluate(policy, dataclasses.replace(asked, entries=tuple(seen[signer])))
+            )
+        ]
+        for signer in willing:
+            seen[signer].append(entry(number, amount))
+        if len(willing) == k:
+            total += amount
+    assert total <= limit
+
+
+def test_shares_are_whole_only_where_mandatory_signers_see_everything():
+    assert share_of(PolicyDraft().policy(), 2, 3) == Share(2, 3, whole=False)
+    assert share_of(PolicyDraft(mandatory=("machine-a",)).policy(), 2, 3) == Share(2, 3, whole=True)
+
+
+# Approvals
+
+
+def test_splitting_does_not_pass_below_the_threshold():
+    policy = draft(human_approval_threshold_sats=100_000)
+    assert (
+        verdict("human_approval_threshold_sats", policy, spend(entries=(entry(2, 29_000),))).outcome
+        is Outcome.PASS
+    )
+    failed = verdict("human_approval_threshold_sats", policy, spend(entries=(entry(2, 29_001),)))
+    assert failed.words == ("human_approval_threshold_sats", "fail", "100001", "100000")
+    # what was approved, or is long past, adds nothing
+    for other in (entry(2, 900_000, approved=True), entry(2, 900_000, age=DAY_SECONDS)):
+        assert (
+            verdict("human_approval_threshold_sats", policy, spend(entries=(other,))).outcome is Outcome.PASS
+        )
+
+
+def test_an_approved_replacement_does_not_hide_an_unapproved_one():
+    policy = draft(human_approval_threshold_sats=100_000)
+    entries = (entry(2, 29_001), entry(2, 90_000, approved=True))
+    assert verdict("human_approval_threshold_sats", policy, spend(entries=entries)).value == "100001"
+
+
+def test_approvals_by_the_quorum_lift_the_threshold():
+    policy = draft(human_approval_threshold_sats=1_000)
+    assert verdict("human_approval_threshold_sats", policy, spend()).id == "approval-missing"
+    passed = verdict(
+        "human_approval_threshold_sats",
+        policy,
+        spend(approvers=frozenset({"bert"}), entries=(entry(2, 900),)),
+    )
+    assert passed.words == ("human_approval_threshold_sats", "pass", "900", "1000")
+    # an approved transaction passes though the day is full of unapproved ones
+    full = spend(approvers=frozenset({"anna"}), entries=(entry(2, 5_000),))
+    assert verdict("human_approval_threshold_sats", policy, full).outcome is Outcome.PASS
+    # carl is an approver, and not of the group that this amount asks for
+    assert (
+        verdict("human_approval_threshold_sats", policy, spend(approvers=frozenset({"carl"}))).id
+        == "approval-missing"
+    )
+    # a name of nobody's counts for nothing
+    assert (
+        verdict("human_approval_threshold_sats", policy, spend(approvers=frozenset({"mallory"}))).id
+        == "approval-missing"
+    )
+
+
+def test_the_tier_is_the_highest_that_is_exceeded():
+    three = PolicyDraft(
+        tiers=(
+            ApprovalTier(1_000, 1, "desk"),
+            ApprovalTier(50_000, 2, "desk"),
+            ApprovalTier(60_000, 3, "board"),
+        )
+    )
+    policy = three.policy()
+    for spent, k in ((1, 1), (1_000, 1), (1_001, 1), (50_000, 1), (50_001, 2), (60_000, 2), (60_001, 3)):
+        assert tier_of(policy, spend(spent=Amount(spent))).k == k
+    large = spend(spent=Amount(60_001))
+    assert not is_approved(policy, dataclasses.replace(large, approvers=frozenset({"anna", "bert"})))
+    assert is_approved(policy, dataclasses.replace(large, approvers=frozenset({"anna", "bert", "carl"})))
+    assert is_approved(policy, spend(spent=Amount(60_000), approvers=frozenset({"anna", "bert"})))
+    with pytest.raises(ValueError, match="asks nobody"):
+        tier_of(draft().policy(), spend())
+    assert not is_approved(draft().policy(), spend(approvers=frozenset({"anna"})))
+
+
+def test_a_threshold_of_nothing_lets_nothing_pass_unapproved():
+    policy = draft(human_approval_threshold_sats=0)
+    assert verdict("human_approval_threshold_sats", policy, spend(spent=Amount(1))).id == "approval-missing"
+    assert verdict("human_approval_threshold_sats", policy, spend(spent=Amount(0))).outcome is Outcome.PASS
+
+
+# approve: the whole way
+
+
+class Past:
+    """A history that remembers how far back it was asked."""
+
+    def __init__(self, *entries: SpendEntry) -> None:
+        self._entries = entries
+        self.since: int | None = None
+
+    def entries(self, since: int) -> Sequence[SpendEntry]:
+        self.since = since
+        return [entry for entry in self._entries if entry.at > since]
+
+
+@cache
+def the_wallet(multi: bool = False) -> RegisteredWallet:
+    return wsh_wallet() if multi else wpkh_wallet()
+
+
+@cache
+def the_transaction(multi: bool = False) -> VerifiedTransaction:
+    wallet = the_wallet(multi)
+    return verify(Draft(wallet).psbt(), wallet, NOTHING_KNOWN)
+
+
+def the_policy(*, multi: bool = False, mandatory: tuple[str, ...] = (), **rules: int) -> InstalledPolicy:
+    tiers = PolicyDraft.tiers if "human_approval_threshold_sats" in rules else ()
+    return PolicyDraft(
+        wallet_id=the_wallet(multi).wallet_id, tiers=tiers, mandatory=mandatory, rules=dict(rules)
+    ).install()
+
+
+def the_intent(installed: InstalledPolicy, verified: VerifiedTransaction, **changes: object) -> Intent:
+    intent = Intent(
+        kind=IntentKind.PAY,
+        network=Network.REGTEST,
+        wallet_id=verified.wallet.wallet_id,
+        proposal="p-1",
+        requester="agent",
+        strategy="-",
+        policy_version=installed.policy.version,
+        policy_digest=installed.digest,
+        spends=verified.inputs[0].outpoint,
+        pays=tuple((output.amount, output.address) for output in verified.payments),
+        max_fee=verified.fee,
+        not_before=NOW - 60,
+        expires=NOW + 3_600,
+    )
+    return dataclasses.replace(intent, **changes)  # type: ignore[arg-type]
+
+
+def judged(
+    installed: InstalledPolicy,
+    *names: str,
+    multi: bool = False,
+    intent: Intent | None = None,
+    shown: tuple[Approval, ...] | None = None,
+    past: Past | None = None,
+    signer: str | None = "machine-a",
+    mandatory_done: frozenset[str] = frozenset(),
+) -> ApprovedTransaction:
+    verified = the_transaction(multi)
+    intent = intent or the_intent(installed, verified)
+    return approve(
+        verified,
+        installed,
+        intent,
+        approvals(intent.text, *names) if shown is None else shown,
+        past or Past(),
+        NOW,
+        signer=signer,
+        mandatory_done=mandatory_done,
+        request_digest="77" * 32,
+    )
+
+
+def refused(rule: str, *arguments: object, **named: object) -> FalconerError:
+    with pytest.raises(FalconerError) as caught:
+        judged(*arguments, **named)  # type: ignore[arg-type]
+    assert caught.value.rule == rule
+    return caught.value
+
+
+def test_what_is_approved_says_what_was_judged():
+    installed = the_policy(human_approval_threshold_sats=1_000, max_daily_spend_sats=500_000)
+    past = Past(entry(7, 12_345, approved=True))
+    done = judged(installed, "bert", "carl", past=past)
+    verified = the_transaction()
+    assert (done.approvals, done.approved, done.judged_at) == (("bert", "carl"), True, NOW)
+    assert (done.policy_version, done.policy_digest, done.request_digest) == (1, installed.digest, "77" * 32)
+    assert past.since == NOW - LONGEST_WINDOW_SECONDS
+    assert verified.spent == 71_000
+    daily = next(v for v in done.verdicts if v.rule == "max_daily_spend_sats")
+    assert daily.value == str(71_000 + 12_345)
+    assert done.entry == SpendEntry(
+        anchor=verified.inputs[0].outpoint,
+        unsigned_hash=verified.unsigned_hash,
+        spent=Amount(71_000),
+        paid={stranger_address(): 70_000},
+        approved=True,
+        requester="agent",
+        at=NOW,
+    )
+
+
+def test_below_the_threshold_nobody_need_approve_and_the_entry_says_so():
+    done = judged(the_policy(human_approval_threshold_sats=71_000))
+    assert (done.approvals, done.approved, done.entry.approved) == ((), False, False)
+    assert judged(the_policy(human_approval_threshold_sats=71_000), "anna").entry.approved
+
+
+def test_only_approve_makes_an_approved_transaction():
+    done = judged(the_policy())
+    with pytest.raises((TypeError, ValueError)):
+        dataclasses.replace(done, approved=True)
+    with pytest.raises(TypeError):
+        ApprovedTransaction(
+            done.verified, done.intent, done.installed, (), True, done.spend, (), "", NOW, seal=object()  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def test_missing_approvals_alone_are_a_matter_of_approval():
+    error = refused("approval-missing", the_policy(human_approval_threshold_sats=1_000))
+    assert isinstance(error, ApprovalRefused)
+    assert isinstance(error, ApprovalError)
+    assert len(error.verdicts) == len(RULES)
+    assert error.EXIT_STATUS == 6
+
+
+def test_everything_that_is_wrong_is_reported_together():
+    installed = the_policy(
+        human_approval_threshold_sats=1_000, max_single_tx_sats=1, max_daily_spend_sats=2, max_fee_sats=3
+    )
+    error = refused("policy-daily-limit", installed)
+    assert isinstance(error, PolicyRefused)
+    assert isinstance(error, PolicyViolation)
+    assert error.EXIT_STATUS == 5
+    assert [reason["id"] for reason in error.as_json_rules()] == [
+        "policy-daily-limit",
+        "policy-fee-limit",
+        "policy-single-limit",
+        "approval-missing",
+    ]
+    assert error.as_json_rules()[0]["value"] == "71000"
+    assert len(error.verdicts) == len(RULES)
+    assert "71,000 sats" in error.message
+
+
+def test_an_intent_is_for_this_policy_wallet_and_network():
+    installed = the_policy()
+    verified = the_transaction()
+    for changes, rule in (
+        ({"policy_digest": "00" * 32}, "intent-other-policy"),
+        ({"policy_version": 2}, "intent-other-policy"),
+        ({"wallet_id": "cd" * 32}, "intent-other-wallet"),
+        ({"spends": coin(9)}, "intent-coin-not-spent"),
+        ({"max_fee": Amount(int(verified.fee) - 1)}, "intent-fee-exceeded"),
+        ({"expires": NOW}, "intent-expired"),
+        ({"not_before": NOW + 1}, "intent-not-yet-valid"),
+    ):
+        refused(rule, installed, intent=the_intent(installed, verified, **changes))
+    judged(installed, intent=the_intent(installed, verified, not_before=NOW, expires=NOW + 1))
+
+
+def test_a_policy_of_another_wallet_or_network_judges_nothing():
+    verified = the_transaction()
+    elsewhere = PolicyDraft(tiers=(), rules={}).install()
+    refused("policy-other-wallet", elsewhere, intent=the_intent(elsewhere, verified))
+    signet = PolicyDraft(
+        network=Network.SIGNET, wallet_id=verified.wallet.wallet_id, tiers=(), rules={}
+    ).install()
+    refused("policy-other-network", signet, intent=the_intent(signet, verified))
+
+
+def test_every_approval_shown_must_hold_needed_or_not():
+    installed = the_policy()
+    intent = the_intent(installed, the_transaction())
+    good = approvals(intent.text, "anna")
+    assert judged(installed, shown=good).approvals == ("anna",)
+    refused("approval-unknown-key", installed, shown=(*good, *approvals(intent.text, "mallory")))
+    # an administrator's or a machine's key is no approver's
+    refused("approval-unknown-key", installed, shown=approvals(intent.text, "admin-a"))
+    refused("approval-unknown-key", installed, shown=approvals(intent.text, "coordinator"))
+    other = dataclasses.replace(intent, max_fee=Amount(intent.max_fee + 1))
+    refused("approval-invalid", installed, shown=approvals(other.text, "anna"))
+    wrong_place = Approval.parse(SshKey.of("anna").sign(intent.text, "falconer-policy@1"))
+    refused("approval-invalid", installed, shown=(wrong_place,))
+
+
+def test_one_approver_twice_is_one():
+    # the amount asks for two of the board
+    installed = PolicyDraft(
+        wallet_id=the_wallet().wallet_id,
+        tiers=(ApprovalTier(0, 2, "board"),),
+        rules={"human_approval_threshold_sats": 1_000},
+    ).install()
+    refused("approval-missing", installed, "anna", "anna")
+    assert judged(installed, "anna", "carl").approvals == ("anna", "carl")
+
+
+def test_a_history_that_cannot_be_read_approves_nothing():
+    class Broken:
+        def entries(self, since: int) -> Sequence[SpendEntry]:
+            raise StateError("state-tampered", f"nothing since {since} can be read")
+
+    installed = the_policy()
+    with pytest.raises(StateError):
+        judged(installed, past=Broken())  # type: ignore[arg-type]
+
+
+def test_the_share_comes_from_the_wallet_and_the_policy():
+    # 71,000 sats of a limit of 106,500: exactly two thirds
+    assert judged(the_policy(multi=True, max_daily_spend_sats=106_500 + spare()), multi=True).verdicts
+    error = refused("policy-daily-limit", the_policy(multi=True, max_daily_spend_sats=106_499), multi=True)
+    assert "share of 106,499 sats" in error.message
+    whole = the_policy(multi=True, mandatory=("machine-a",), max_daily_spend_sats=71_000)
+    assert judged(whole, multi=True, signer="machine-a").spend.share.whole
+
+
+def spare() -> int:
+    """The test wallets spend 71,000 sats whatever their form."""
+    return (int(the_transaction(multi=True).spent) - 71_000) * 2
+
+
+def test_nobody_signs_before_every_mandatory_signer():
+    installed = the_policy(multi=True, mandatory=("machine-a", "machine-b"))
+    for signer in ("machine-a", "machine-b", None):
+        judged(installed, multi=True, signer=signer)
+    done = frozenset({"machine-a"})
+    error = refused(
+        "mandatory-signer-missing", installed, multi=True, signer="machine-c", mandatory_done=done
+    )
+    assert isinstance(error, PolicyRefused)
+    assert [reason["signer"] for reason in error.as_json_rules()] == ["machine-b"]
+    # receipts of others are not those of the mandatory ones
+    refused(
+        "mandatory-signer-missing",
+        installed,
+        multi=True,
+        signer="machine-c",
+        mandatory_done=frozenset({"machine-c"}),
+    )
+    judged(installed, multi=True, signer="machine-c", mandatory_done=done | {"machine-b"})
+
+
+def test_more_mandatory_signers_than_signatures_are_refused():
+    three = the_policy(multi=True, mandatory=("machine-a", "machine-b", "machine-c"))
+    refused("policy-mandatory-too-many", three, multi=True)
+    two = the_policy(mandatory=("machine-a", "machine-b"))
+    refused("policy-mandatory-too-many", two)
+    judged(the_policy(mandatory=("machine-a",)))
