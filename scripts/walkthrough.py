@@ -161,11 +161,12 @@ def attack(story: Story, house: Treasury, evil: CompromisedCoordinator, vendor: 
         "an input that lies about its amount", request(lie.bytes(), 100_000), "input-witness-utxo-differs", 4
     )
 
-    over = int(str(RULES["max_daily_spend_sats"])) - 100_000
+    # within the limit of a single payment, but not together with what was paid before
+    over = 2_500_000
     attempt(
         "a payment above the daily limit, claimed to be within it",
         request(honest(over).serialize(), over),
-        "policy-max-daily-spend",
+        "policy-daily-limit",
         5,
     )
 
