@@ -104,3 +104,9 @@ def test_formatting_of_the_numbers_that_floats_get_wrong():
 
 def test_repr_names_the_unit():
     assert repr(Amount(5)) == "Amount(5)"
+
+
+def test_a_quantity_in_a_sentence_is_its_number():
+    assert f"{Amount(55_000)} sats" == "55000 sats"
+    assert f"{FeeRate(1_500):,}" == "1,500"
+    assert repr(Amount(55_000)) == "Amount(55000)"

@@ -50,6 +50,10 @@ class _Bounded(int):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({int(self)})"
 
+    def __str__(self) -> str:
+        # without it an f-string shows the repr, and a sentence for a person reads "Amount(55000) sats"
+        return int.__repr__(self)
+
 
 class Amount(_Bounded):
     """Satoshis, 0 to 21,000,000 BTC."""
