@@ -7,7 +7,7 @@ belong there: a later signer of a quorum is shown that an earlier one signed thi
 
 from __future__ import annotations
 
-from falconer_online.approvals import check_same_policy, judgement_of
+from falconer_online.approvals import COLLECTING, check_same_policy, judgement_of
 from falconer_online.audit import head
 from falconer_online.coordinator import Coordinator, intent_of
 from falconer_online.coordinator_key import CoordinatorKey
@@ -44,8 +44,15 @@ def build(coordinator: Coordinator, proposal_id: str) -> ProposalRow:
             row = change.proposal(proposal_id)
             if row.state in EXPORTABLE:
                 return row
+            if row.state not in COLLECTING:
+                raise StateError(
+                    "proposal-state",
+                    f"proposal {row.id} is {row.state}, and gets no signing request",
+                    state=row.state.value,
+                )
             if row.state is ProposalState.PENDING:
                 judgement_of(coordinator, change, row).refuse_if_unapproved()
+                row = change.move(row, ProposalState.APPROVED)
             return _build(coordinator, change, row)
 
 

@@ -243,7 +243,7 @@ class Change(View):
 
     def add_approval(self, row: ProposalRow, name: str, public_key: str, signature: bytes) -> None:
         table = schema.approvals
-        known = self._rows(
+        known = self.rows(
             sa.select(table.c.public_key).where(
                 table.c.proposal_id == row.id, table.c.public_key == public_key
             )

@@ -24,18 +24,25 @@ class View:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        return self._connection.execute(query).mappings().all()
+    def rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
+        rows = self._connection.execute(query).mappings().all()
+        kinds = [(str(column.key), column.type.python_type) for column in query.selected_columns]
+        for row in rows:
+            for key, kind in kinds:
+                # SQLite keeps whatever it is given: a hand that edited a cell may have left another kind of value
+                if row[key] is not None and type(row[key]) is not kind:
+                    raise _edited(f"{type(row[key]).__name__} in column {key} where {kind.__name__} belongs")
+        return rows
 
     def administrators(self) -> dict[str, str]:
         """The pinned administrators: name → public key line."""
         table = schema.administrators
-        return {row["name"]: row["public_key"] for row in self._rows(sa.select(table).order_by(table.c.name))}
+        return {row["name"]: row["public_key"] for row in self.rows(sa.select(table).order_by(table.c.name))}
 
     def wallets(self) -> tuple[WalletRow, ...]:
         """Every registered wallet, by name."""
         table = schema.wallets
-        return tuple(_wallet(row) for row in self._rows(sa.select(table).order_by(table.c.name)))
+        return tuple(_wallet(row) for row in self.rows(sa.select(table).order_by(table.c.name)))
 
     def wallet(self, name: str | None) -> WalletRow:
         """The wallet of that name; without a name the only one.
@@ -79,7 +86,7 @@ class View:
         """The whole chain of policies of a wallet, oldest first."""
         table, signed = schema.policies, schema.policy_signatures
         signatures: dict[int, list[bytes]] = {}
-        for row in self._rows(
+        for row in self.rows(
             sa.select(signed)
             .where(signed.c.wallet_id == wallet_id)
             .order_by(signed.c.version, signed.c.number)
@@ -87,7 +94,7 @@ class View:
             signatures.setdefault(row["version"], []).append(row["signature"])
         return tuple(
             PolicyRow(row["version"], row["digest"], row["text"], tuple(signatures.get(row["version"], ())))
-            for row in self._rows(
+            for row in self.rows(
                 sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.version)
             )
         )
@@ -102,7 +109,7 @@ class View:
             query = query.where(table.c.state == state.value)
         if wallet_id is not None:
             query = query.where(table.c.wallet_id == wallet_id)
-        return tuple(_proposal(row) for row in self._rows(query))
+        return tuple(_proposal(row) for row in self.rows(query))
 
     def proposal(self, proposal_id: str) -> ProposalRow:
         """The proposal of that id.
@@ -111,7 +118,7 @@ class View:
             UsageError: `proposal-unknown`.
         """
         table = schema.proposals
-        rows = self._rows(sa.select(table).where(table.c.id == proposal_id))
+        rows = self.rows(sa.select(table).where(table.c.id == proposal_id))
         if not rows:
             raise UsageError(
                 "proposal-unknown",
@@ -123,7 +130,7 @@ class View:
     def proposal_of(self, unsigned_hash: str) -> ProposalRow | None:
         """The newest proposal for exactly this transaction."""
         table = schema.proposals
-        rows = self._rows(
+        rows = self.rows(
             sa.select(table).where(table.c.unsigned_hash == unsigned_hash).order_by(table.c.number.desc())
         )
         return _proposal(rows[0]) if rows else None
@@ -136,7 +143,7 @@ class View:
             .group_by(table.c.state)
             .order_by(table.c.state)
         )
-        return {row["state"]: row["n"] for row in self._rows(query)}
+        return {row["state"]: row["n"] for row in self.rows(query)}
 
     def approvals(self, proposal_id: str) -> tuple[bytes, ...]:
         """The raw SSHSIGs collected for a proposal."""
@@ -146,13 +153,13 @@ class View:
             .where(table.c.proposal_id == proposal_id)
             .order_by(table.c.public_key)
         )
-        return tuple(row["signature"] for row in self._rows(query))
+        return tuple(row["signature"] for row in self.rows(query))
 
     def approved_by(self, proposal_id: str) -> tuple[str, ...]:
         """The names of those whose approvals were verified when they arrived, sorted."""
         table = schema.approvals
         query = sa.select(table.c.name).where(table.c.proposal_id == proposal_id).order_by(table.c.name)
-        return tuple(row["name"] for row in self._rows(query))
+        return tuple(row["name"] for row in self.rows(query))
 
     def signatures(self, proposal_id: str) -> tuple[SignatureRow, ...]:
         """The Bitcoin signatures collected for a proposal."""
@@ -163,7 +170,7 @@ class View:
             .order_by(table.c.input, table.c.public_key)
         )
         return tuple(
-            SignatureRow(row["input"], row["public_key"], row["signature"]) for row in self._rows(query)
+            SignatureRow(row["input"], row["public_key"], row["signature"]) for row in self.rows(query)
         )
 
     def receipts(
@@ -184,12 +191,12 @@ class View:
         ):
             if value is not None:
                 query = query.where(column == value)
-        return tuple(ReceiptRow(**row) for row in self._rows(query))
+        return tuple(ReceiptRow(**row) for row in self.rows(query))
 
     def held(self, wallet_id: str) -> dict[OutPoint, str]:
         """Every held coin of a wallet → the proposal that holds it."""
         table = schema.coin_locks
-        rows = self._rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.outpoint))
+        rows = self.rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.outpoint))
         return {OutPoint.parse_text(row["outpoint"]): row["proposal_id"] for row in rows}
 
     def history(self, wallet_id: str) -> StoredHistory:
@@ -208,7 +215,7 @@ class View:
         query = sa.select(table.c.line).order_by(table.c.number)
         if subject is not None:
             query = query.where(table.c.subject == subject)
-        return tuple(row["line"] for row in self._rows(query))
+        return tuple(row["line"] for row in self.rows(query))
 
 
 class StoredHistory:
@@ -223,7 +230,7 @@ class StoredHistory:
         query = sa.select(table).where(
             table.c.wallet_id == self._wallet_id, table.c.at > since, table.c.released.is_(False)
         )
-        return [_spend(row) for row in self._connection.execute(query.order_by(table.c.at)).mappings()]
+        return [_spend(row) for row in View(self._connection).rows(query.order_by(table.c.at))]
 
 
 def _wallet(row: sa.RowMapping) -> WalletRow:
@@ -241,12 +248,24 @@ def _proposal(row: sa.RowMapping) -> ProposalRow:
     return ProposalRow(**{**row, "state": ProposalState(row["state"])})
 
 
+def _edited(problem: str) -> StateError:
+    return StateError(
+        "store-corrupt",
+        f"the database holds {problem}",
+        remedy="the database was edited: restore it from a backup",
+    )
+
+
 def _spend(row: sa.RowMapping) -> SpendEntry:
+    try:
+        paid = {str(address): int(sats) for address, sats in json.loads(row["paid"]).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise _edited("payments that cannot be read") from None
     return SpendEntry(
         anchor=OutPoint.parse_text(row["anchor"]),
         unsigned_hash=row["unsigned_hash"],
         spent=Amount(row["spent"]),
-        paid=json.loads(row["paid"]),
+        paid=paid,
         approved=row["approved"],
         requester=row["requester"],
         at=row["at"],
