@@ -24,7 +24,7 @@ def _founded(tmp_path_factory):
 
 def _copy(office: Office, place):
     shutil.copytree(office.home, place)
-    return dataclasses.replace(office, home=place, marks={})
+    return dataclasses.replace(office, home=place, marks={}, draft=dataclasses.replace(office.draft))
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def office(_founded, tmp_path):
 @pytest.fixture
 def approved_office(_founded, tmp_path):
     """P2WPKH, above 50,000 sats an approver is needed."""
-    return _copy(_founded["approved"], tmp_path / "home")
+    return _copy(_founded["approved"], tmp_path / "approved-home")
 
 
 @pytest.fixture
 def multi_office(_founded, tmp_path):
     """P2WSH 2-of-3; this machine holds key 2 of 3."""
-    return _copy(_founded["multi"], tmp_path / "home")
+    return _copy(_founded["multi"], tmp_path / "multi-home")

@@ -3,12 +3,14 @@
 In order:
 
 1. an audit hook that refuses sockets and child processes. Python has no call that removes one. It is a
-   tripwire against mistakes in what we import, and no sandbox: native code passes it;
-2. no core dumps, no `ptrace` by other processes of the same user, no new privileges, files private by
-   default;
-3. (`check_interfaces`) refusal to go on while an interface that leads out of the machine is up;
-4. an empty network namespace of our own, where the kernel allows one: the wall that native code does not pass
-   either.
+   tripwire against mistakes in what we import, and no sandbox: native code passes it (`socketpair` does too,
+   and leads nowhere);
+2. a note of the interfaces that are up where the program was started: the command line refuses to go on when
+   one of them leads out of the machine;
+3. an empty network namespace of our own, where the kernel allows one: the wall that native code does not pass
+   either;
+4. no core dumps, no `ptrace` by other processes of the same user, no new privileges. Files are private by
+   default from the start.
 
 Only `sys` is imported before the hook is installed; nothing of `falconer_shared` is imported here, so that no
 import can come first.
