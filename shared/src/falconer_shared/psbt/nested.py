@@ -95,22 +95,26 @@ def witness(_key: bytes, value: bytes, where: str) -> None:
     reader = ByteReader(value, where, rule="psbt-nested-malformed")
     items = reader.count(1)
     position, end = reader.position, len(value)
-    for _ in range(items):
-        if position >= end:
-            break
-        size = value[position]
-        if size < 0xFD:
-            position += 1 + size
-        else:
-            reader.position = position
-            size = reader.compact_size()
-            position = reader.position + size
-    else:
-        if position == end:
-            return
-    raise Malformed(
-        "psbt-nested-malformed", f"{where}: the items of the witness do not fill its {end} bytes exactly"
-    )
+    while items and position < end:
+        position = _behind(reader, value, position)
+        items -= 1
+    if items or position != end:
+        raise Malformed(
+            "psbt-nested-malformed", f"{where}: the items of the witness do not fill its {end} bytes exactly"
+        )
+
+
+def _behind(reader: ByteReader, value: bytes, position: int) -> int:
+    """The position behind the length-prefixed bytes at `position`, which may be behind the end.
+
+    Apart from the reader, because millions of tiny items must not cost a second.
+    """
+    size = value[position]
+    if size < 0xFD:
+        return position + 1 + size
+    reader.position = position
+    size = reader.compact_size()
+    return reader.position + size
 
 
 def taproot_derivation(_key: bytes, value: bytes, where: str) -> None:
@@ -137,9 +141,10 @@ def taproot_tree(_key: bytes, value: bytes, where: str) -> None:
     # bit d is set when the subtree at depth d awaits its right half
     waiting = 0
     complete = False
-    while reader.remaining():
-        depth, version = reader.u8(), reader.u8()
-        reader.take(reader.compact_size())
+    position, end = 0, len(value)
+    while position + 2 < end:
+        depth, version = value[position], value[position + 1]
+        position = _behind(reader, value, position + 2)
         if complete or depth > MAX_TAPROOT_DEPTH or version & 1:
             raise Malformed("psbt-taproot-tree", f"{where}: a leaf that cannot stand there")
         if waiting >> depth > 1:
@@ -151,6 +156,8 @@ def taproot_tree(_key: bytes, value: bytes, where: str) -> None:
             waiting |= 1 << depth
         else:
             complete = True
+    if position != end:
+        raise Malformed("psbt-nested-malformed", f"{where}: the leaves do not fill its {end} bytes exactly")
     if not complete:
         raise Malformed("psbt-taproot-tree", f"{where}: leaves are missing")
 
