@@ -138,8 +138,11 @@ def test_person_who_types_something_else(house: Treasury, supplier: str):
     )
     assert "Traceback" not in outcome.shown
     after = house.signers[0].run("journal", "show", json_output=True).json
-    assert [entry for entry in after["entries"] if entry not in before["entries"]] == []
-    assert not out.exists()
+    # a "no" is written down with a receipt, and reserves nothing
+    new = [entry for entry in after["entries"] if entry not in before["entries"]]
+    assert [(entry["event"], entry["facts"]["reasons"]) for entry in new] == [("refused", "confirmation-wrong")]
+    told = house.coordinator.json("proposals", "receive", out)
+    assert [receipt["verdict"] for receipt in told["receipts"]] == ["refused"]
     house.coordinator.json("proposals", "reject", created["id"])
 
 
