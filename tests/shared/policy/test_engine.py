@@ -322,6 +322,31 @@ def test_approvals_by_the_quorum_lift_the_threshold():
     )
 
 
+def test_a_missing_approval_is_counted_in_its_group():
+    policy = draft(human_approval_threshold_sats=1_000)
+    failed = verdict(
+        "human_approval_threshold_sats",
+        policy,
+        spend(spent=Amount(600_000), approvers=frozenset({"anna", "mallory"})),
+    )
+    assert failed.message.endswith("2 of group board must approve, 1 did")
+
+
+def test_facts_and_verdicts_do_not_change():
+    done = judged(the_policy())
+    for frozen, name in (
+        (done, "approved"),
+        (done.spend, "spent"),
+        (done.spend.share, "whole"),
+        (done.spend.payments[0], "script"),
+        (done.verdicts[0], "outcome"),
+        (done.entry, "at"),
+        (done.installed.policy, "rules"),
+    ):
+        with pytest.raises(AttributeError):
+            setattr(frozen, name, None)
+
+
 def test_the_tier_is_the_highest_that_is_exceeded():
     three = PolicyDraft(
         tiers=(

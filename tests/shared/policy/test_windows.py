@@ -27,6 +27,10 @@ def test_an_entry_counts_while_it_is_less_than_a_day_old():
     assert window_sum([entry(1, 5, WEEK_SECONDS)], None, 0, NOW, WEEK_SECONDS) == 0
 
 
+def test_a_day_and_a_week_have_their_seconds():
+    assert (DAY_SECONDS, WEEK_SECONDS) == (86_400, 604_800)
+
+
 def test_a_clock_set_back_forgets_nothing():
     assert window_sum([entry(1, 5, -10 * DAY_SECONDS)], None, 0, NOW, DAY_SECONDS) == 5
 
