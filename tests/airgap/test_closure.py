@@ -45,11 +45,15 @@ def test_a_whole_session_loads_no_network_module(tmp_path):
         f'exec "{unshare}" --map-current-user --net "{sys.executable}" -I "{tmp_path}/program.py" --home "{office.home}"'
         f' --identity-fd 9 sign "{tmp_path}/request.psbt" --out "{tmp_path}/answer.psbt" 9<"{tmp_path}/identity"'
     )
-    child = pexpect.spawn("/bin/sh", ["-c", command], encoding="utf-8", timeout=60, dimensions=(60, 4000), cwd=PROJECT)
+    child = pexpect.spawn(
+        "/bin/sh", ["-c", command], encoding="utf-8", timeout=60, dimensions=(60, 4000), cwd=PROJECT
+    )
     child.expect_exact("Sum of the payments in satoshis: ")
     child.sendline("70,000")
     child.expect_exact("Last 4 characters of destination 1: ")
-    child.sendline(office.judge((tmp_path / "request.psbt").read_bytes(), now).approved.intent.pays[0][1][-4:])
+    child.sendline(
+        office.judge((tmp_path / "request.psbt").read_bytes(), now).approved.intent.pays[0][1][-4:]
+    )
     child.expect(pexpect.EOF)
     shown = child.before
     assert "STATUS 0" in shown, shown

@@ -129,7 +129,10 @@ def dev(*names: str) -> str:
 
 def igmp(*names: str) -> str:
     return IGMP.format(
-        "".join(f"{n}\t{name:<10}:     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n" for n, name in enumerate(names, 1))
+        "".join(
+            f"{n}\t{name:<10}:     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+            for n, name in enumerate(names, 1)
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """An offline home that went through its ceremony, and a coordinator that asks it to sign: the valid case.
 
-Everything real but the person: keys are sealed to an age identity, so that nothing waits for a passphrase; the state is a real one.
+Everything is real but the person. Keys are sealed to an age identity, so that nothing waits for a passphrase.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Office:
             wallet_id=wallet.wallet_id,
             admins=tuple(KeyHolder(name, SshKey.of(name).public) for name in ADMINS),
             signers=(KeyHolder("north", machine.public),),
-            rules=dict(rules if rules is not None else {"max_daily_spend_sats": 300_000, "max_fee_sats": 5_000}),
+            rules=dict(
+                rules if rules is not None else {"max_daily_spend_sats": 300_000, "max_fee_sats": 5_000}
+            ),
             tiers=(),
         )
         if "human_approval_threshold_sats" in office.draft.rules:
@@ -91,7 +93,9 @@ class Office:
             for seed in seeds:
                 sealed = seal_seed(seed_bytes(seed), Network.REGTEST, self.identity)
                 fingerprint = root(seed).my_fingerprint.hex()
-                transaction.run("INSERT INTO keys VALUES (?, ?, ?, ?)", f"key-{seed}", fingerprint, now, sealed)
+                transaction.run(
+                    "INSERT INTO keys VALUES (?, ?, ?, ?)", f"key-{seed}", fingerprint, now, sealed
+                )
             journal.note(transaction, now, "key-imported")
 
     def register(self, wallet: RegisteredWallet, now: int) -> None:
@@ -105,7 +109,9 @@ class Office:
             for position, key in enumerate(wallet.keys):
                 mine = ours.get(key.fingerprint.hex())
                 who = "this machine" if mine else "somebody"
-                transaction.run("INSERT INTO holders VALUES (?, ?, ?, ?)", wallet.wallet_id, position, who, mine)
+                transaction.run(
+                    "INSERT INTO holders VALUES (?, ?, ?, ?)", wallet.wallet_id, position, who, mine
+                )
             journal.note(transaction, now, "wallet-registered", wallet=wallet.wallet_id)
 
     def install(self, draft: PolicyDraft, now: int, *names: str) -> None:
@@ -208,7 +214,9 @@ class Ring:
             if self.wrong is not None:
                 raise self.wrong
             assert record.sealed is not None
-            return open_seed(record.sealed, Network.REGTEST, record.fingerprint, self.office.identity, record.name)
+            return open_seed(
+                record.sealed, Network.REGTEST, record.fingerprint, self.office.identity, record.name
+            )
 
         return unlock
 

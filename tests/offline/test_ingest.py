@@ -75,7 +75,12 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_descriptor_gives_its_first_line_and_is_closed():
-    for sent, expected in ((b"secret\nrest\n", b"secret"), (b"secret", b"secret"), (b"secret\r\n", b"secret"), (b"", b"")):
+    for sent, expected in (
+        (b"secret\nrest\n", b"secret"),
+        (b"secret", b"secret"),
+        (b"secret\r\n", b"secret"),
+        (b"", b""),
+    ):
         reading, writing = os.pipe()
         thread = threading.Thread(target=lambda data=sent, end=writing: (os.write(end, data), os.close(end)))
         thread.start()

@@ -38,7 +38,9 @@ def test_the_valid_case_is_accepted(office):
 def test_change_to_a_foreign_address_is_a_payment_that_nobody_approved(office):
     """A015, A132."""
     pays = ((Amount(70_000), stranger_address()),)
-    payment = Payment(office.wallet, pay=[(stranger_address(), 70_000), (stranger_address(9), 39_000)], change=[])
+    payment = Payment(
+        office.wallet, pay=[(stranger_address(), 70_000), (stranger_address(9), 39_000)], change=[]
+    )
     data = office.request(payment, alter_intent=lambda intent: dataclasses.replace(intent, pays=pays))
     refuses(office, data, "intent-payments-differ", ApprovalError)
 
@@ -47,9 +49,7 @@ def test_a_foreign_output_that_claims_to_be_change_is_refused(office):
     psbt = UntrustedPsbt.parse(office.request())
     own = next(i for i, view in enumerate(psbt.outputs) if view.bip32_derivations)
     foreign = 1 - own
-    claimed = {
-        key: value for key, value in psbt.output_maps[own].items() if key[:1] == b"\x02"
-    }
+    claimed = {key: value for key, value in psbt.output_maps[own].items() if key[:1] == b"\x02"}
     data = psbt.with_fields(output_add={foreign: claimed}).raw
     refuses(office, data, "change-not-derived", VerificationError)
 
@@ -78,7 +78,12 @@ def test_an_approval_is_needed_above_the_threshold(approved_office):
     refuses(approved_office, data, "approval-missing", ApprovalError)
     judged = approved_office.judge(approved_office.request(approvers=("anna",)))
     assert judged.approved.approved
-    refuses(approved_office, approved_office.request(approvers=("mallory",)), "approval-unknown-key", ApprovalError)
+    refuses(
+        approved_office,
+        approved_office.request(approvers=("mallory",)),
+        "approval-unknown-key",
+        ApprovalError,
+    )
 
 
 def test_approvals_of_another_intent_do_not_count(approved_office):
@@ -105,7 +110,12 @@ def test_approvals_of_another_intent_do_not_count(approved_office):
     ],
 )
 def test_every_fact_of_the_request_is_compared(office, change, rule):
-    refuses(office, office.request(alter_request=lambda r: dataclasses.replace(r, **change)), rule, VerificationError)
+    refuses(
+        office,
+        office.request(alter_request=lambda r: dataclasses.replace(r, **change)),
+        rule,
+        VerificationError,
+    )
 
 
 def test_a_stranger_with_the_same_words_is_no_coordinator(office):

@@ -69,7 +69,9 @@ def test_no_text_of_others_moves_the_cursor_or_the_eye(text):
     """A117, A118: rich draws a Text, whatever is in it, without reading markup; what we put in is escaped first."""
     from falconer_shared.text import safe
 
-    console = Console(record=True, force_terminal=False, width=400, markup=False, emoji=False, highlight=False)
+    console = Console(
+        record=True, force_terminal=False, width=400, markup=False, emoji=False, highlight=False
+    )
     with console.capture() as captured:
         console.print(screen._fact("label", safe(text)))
         console.print(screen._fact("label", safe("[bold red]x[/] :smile: \x1b[2J\u202e")))

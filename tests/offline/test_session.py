@@ -35,7 +35,12 @@ SIGNED_AFTER = len(STEPS) - STEPS[::-1].index("committed")
 def sign(office, data: bytes, now: int = NOW, person=None, ring=None, steps=None):
     judged = office.judge(data, now)
     return sign_session(
-        office.state(), judged, person or Willing(), ring or Ring(office), lambda: now, steps or (lambda _: None)
+        office.state(),
+        judged,
+        person or Willing(),
+        ring or Ring(office),
+        lambda: now,
+        steps or (lambda _: None),
     )
 
 

@@ -69,7 +69,9 @@ def test_the_ends_of_an_answer(typed, expected, call):
 
 
 def test_what_is_no_text_is_refused():
-    child = pexpect.spawn(sys.executable, ["-c", PRELUDE + "attempt(lambda: terminal.ask('Say: '))"], timeout=30)
+    child = pexpect.spawn(
+        sys.executable, ["-c", PRELUDE + "attempt(lambda: terminal.ask('Say: '))"], timeout=30
+    )
     child.expect_exact(b"Say: ")
     child.send(b"\xff\xfe\n")
     child.expect(pexpect.EOF)
@@ -77,8 +79,12 @@ def test_what_is_no_text_is_refused():
 
 
 def test_a_pipe_confirms_nothing():
-    program = PRELUDE + "attempt(lambda: terminal.ask('Say: ')); attempt(lambda: terminal.ask_secret('Say: '))"
-    done = subprocess.run([sys.executable, "-c", program], input="yes\nyes\n", capture_output=True, text=True, check=True)
+    program = (
+        PRELUDE + "attempt(lambda: terminal.ask('Say: ')); attempt(lambda: terminal.ask_secret('Say: '))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="yes\nyes\n", capture_output=True, text=True, check=True
+    )
     assert done.stdout == "REFUSED terminal-needed 2\n" * 2
 
 

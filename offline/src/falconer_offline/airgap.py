@@ -49,8 +49,7 @@ def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
 
 
 def arm() -> None:
-    """Put up the walls that need no decision (1, 2), then leave the machine's network (4) after `interfaces`
-    was noted.
+    """Put up all four walls.
 
     Safe to call twice; the second call changes nothing.
     """

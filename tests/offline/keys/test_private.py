@@ -88,7 +88,8 @@ def _core_signature(secret: bytes, digest: bytes) -> bytes:
         if r < 1 << 255:
             s = min(s, n - s)
             body = b"".join(
-                b"\x02" + bytes([len(raw)]) + raw for raw in (i.to_bytes(i.bit_length() // 8 + 1, "big") for i in (r, s))
+                b"\x02" + bytes([len(raw)]) + raw
+                for raw in (i.to_bytes(i.bit_length() // 8 + 1, "big") for i in (r, s))
             )
             return b"\x30" + bytes([len(body)]) + body
         counter += 1
@@ -110,7 +111,9 @@ def test_signatures_are_those_of_rfc_6979_with_the_counter_of_core():
 def test_signatures_are_those_of_libwally_low_and_valid(digest):
     node = PrivateNode.from_seed(SEED)
     made = node.sign(digest)
-    theirs = wallycore.ec_sig_from_bytes(node._secret, digest, wallycore.EC_FLAG_ECDSA | wallycore.EC_FLAG_GRIND_R)
+    theirs = wallycore.ec_sig_from_bytes(
+        node._secret, digest, wallycore.EC_FLAG_ECDSA | wallycore.EC_FLAG_GRIND_R
+    )
     assert made == bytes(wallycore.ec_sig_to_der(theirs))
     assert len(made) <= 70
     curve.verify_ecdsa(node.public().pubkey, made, digest)

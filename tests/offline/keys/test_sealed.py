@@ -47,7 +47,15 @@ def test_an_identity_file_opens_with_its_identity_alone(identity):
 
 
 def _asking(work: int) -> bytes:
-    return b"age-encryption.org/v1\n-> scrypt " + b"A" * 22 + b" %d\n" % work + b"A" * 43 + b"\n--- " + b"A" * 43 + b"\n"
+    return (
+        b"age-encryption.org/v1\n-> scrypt "
+        + b"A" * 22
+        + b" %d\n" % work
+        + b"A" * 43
+        + b"\n--- "
+        + b"A" * 43
+        + b"\n"
+    )
 
 
 def test_work_is_bounded_before_it_is_done():

@@ -25,7 +25,10 @@ def test_the_vectors_of_bip_39(vectors):
         assert words.seed_of(words.check_words(phrase), "TREZOR").hex() == seed
 
 
-@given(st.sampled_from([16, 20, 24, 28, 32]).flatmap(lambda size: st.binary(min_size=size, max_size=size)), st.text(max_size=40))
+@given(
+    st.sampled_from([16, 20, 24, 28, 32]).flatmap(lambda size: st.binary(min_size=size, max_size=size)),
+    st.text(max_size=40),
+)
 def test_words_come_back_and_give_the_seed_that_embit_computes(entropy, passphrase):
     phrase = words.words_of(entropy)
     assert words.check_words("  ".join(phrase)) == phrase

@@ -62,7 +62,10 @@ def test_the_mark_rises_with_every_entry_and_never_falls(office):
         journal.note(transaction, NOW + 5, "tested")
         journal.note(transaction, NOW + 5, "tested")
     assert records.time_mark(office.state()) == NOW + 5
-    with refused("clock-behind-journal", StateError), change(office.state(), office.machine) as (transaction, _):
+    with (
+        refused("clock-behind-journal", StateError),
+        change(office.state(), office.machine) as (transaction, _),
+    ):
         journal.note(transaction, NOW + 4, "tested")
     journal.check_clock(office.state(), NOW + 5)
     with refused("clock-behind-journal", StateError):

@@ -127,6 +127,8 @@ def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -
                     "signature": armour(record.signature).decode("ascii"),
                 }
             )
+    if not shown:
+        shell.say(f"No receipts from number {since} on.")
     document = {"machine": state.machine.text(), "receipts": shown}
     if out is not None:
         emit.write_file(out, json.dumps(document, indent=1).encode("ascii") + b"\n")
