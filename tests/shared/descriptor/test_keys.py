@@ -124,6 +124,8 @@ def test_the_multipath_is_exactly_receive_and_change(derivation: str) -> None:
     "origin",
     [
         f"{FP}/84h/1h",  # a step too few
+        f"{FP}/1h/0h",  # the same with the right last step
+        f"{FP}/9h/84h/1h/0h",  # a step too many with the right last step
         f"{FP}/84h/1h/0h/0",  # a step too many
         f"{FP}/84h/1h/1h",  # another account
         f"{FP}/84h/1h/0",  # not hardened

@@ -102,7 +102,8 @@ def test_forms_of_other_programs_are_named_as_such(body: str) -> None:
         f"wpkh(musig({K1},{K2}))", f"WPKH({K1})", f"wpkh[{K1}]", f"wpkh{{{K1}}}", f"wpkh({K1}}}", f"unknown({K1})",
         "wsh()", f"wsh({K1})", f"wsh(wsh(multi(1,{K1})))", f"wsh(wpkh({K1}))", f"wsh(multi(1,{K1}),multi(1,{K2}))",
         f"wsh(multi(1,{K1}),1)", f"wsh(multi(1,{K1})multi(1,{K2}))", f"wsh(multi(1,{K1},))", f"wsh(multi(1,,{K1}))",
-        f"wsh(multi(1,multi(1,{K1})))", f"wsh(multi(1,{{{K1}}}))x", K1, f"#{K1}", f"wsh(:multi(1,{K1}))x(",
+        f"wsh(multi(1),(1,{K1}))", f"wsh(multi(1,multi(1,{K1})))", f"wsh(multi(1,{{{K1}}}))x", K1, f"#{K1}",
+        f"wsh(:multi(1,{K1}))x(",
     ],
 )  # fmt: skip
 def test_what_is_no_descriptor_anywhere(body: str) -> None:

@@ -128,6 +128,7 @@ def test_a_key_of_another_coin_is_refused(purpose: int) -> None:
             "wallet-coin-type-mismatch", "w", Network.REGTEST, descriptor_at(f"{purpose}h/{coin}/0h")
         )
         assert "regtest" in error.message
+    refused("wallet-coin-type-mismatch", "w", Network.REGTEST, descriptor_at(f"{purpose}h/0h"))
     refused("wallet-coin-type-mismatch", "w", Network.MAINNET, descriptor_at(f"{purpose}h/1h/0h", "main"))
 
 
