@@ -43,9 +43,41 @@ class AirGapViolation(PermissionError):
     """
 
 
-def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
+def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in _REFUSED_EVENTS or event.startswith("socket."):
+        if event == "subprocess.Popen" and _permitted is not None and _same_launch(arguments, _permitted):
+            return
         raise AirGapViolation(f"the offline program refuses {event}")
+
+
+_permitted: tuple[tuple[str, ...], dict[str, str]] | None = None
+_launches_closed = False
+
+
+def _same_launch(arguments: tuple[object, ...], permitted: tuple[tuple[str, ...], dict[str, str]]) -> bool:
+    """Whether what is about to be started (program, arguments, directory, environment) is exactly what was announced."""
+    program, command, directory, environment = arguments
+    wanted, wanted_environment = permitted
+    return (
+        program == wanted[0]
+        and isinstance(command, list)
+        and tuple(command) == wanted
+        and directory is None
+        and environment == wanted_environment
+    )
+
+
+def permit(command: tuple[str, ...] | None, environment: dict[str, str]) -> None:
+    """Let the next launch of exactly this command pass; None ends that. For `worker.py` alone."""
+    global _permitted  # noqa: PLW0603 - the hook takes no arguments of ours
+    _permitted = None if command is None or _launches_closed else (command, dict(environment))
+
+
+def close_launches() -> None:
+    """Let no process be started any more, for as long as this one lives: from here on it may hold a Bitcoin secret."""
+    global _launches_closed, _permitted  # noqa: PLW0603 - see above; nothing opens it again
+    _launches_closed = True
+    _permitted = None
 
 
 def arm() -> None:

@@ -1,0 +1,41 @@
+"""The worker that reads QR codes out of pictures and cameras, started for the coordinator.
+
+Pictures are parsed by large native libraries; what takes those over must not have the coordinator's key and
+its node. So the worker gets a fixed command line and environment, two pipes and nothing else, and gives texts
+only.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from falconer_shared.errors import DeviceError
+from falconer_shared.qr.client import ENVIRONMENT, READERS, Scanner, command
+from falconer_shared.text import safe
+
+
+@contextmanager
+def scanner(*, camera: int | None = None, reader: str = READERS[0]) -> Iterator[Scanner]:
+    """A worker that reads codes: `Scanner.read(png_or_jpeg)`, or `Scanner.look()` with a camera number.
+
+    Raises:
+        DeviceError: `qr-worker-failed` if it cannot be started; see `Scanner` for the rest.
+    """
+    try:
+        process = subprocess.Popen(
+            command(sys.executable, reader, camera),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+        )
+    except OSError as error:
+        raise DeviceError(
+            "qr-worker-failed",
+            f"the process that reads pictures cannot be started: {safe(error.strerror or str(error))}",
+        ) from error
+    with Scanner(process) as opened:
+        yield opened

@@ -1,0 +1,206 @@
+"""The conversation with the worker that reads pictures: bounded in size and in time, and no word of the
+worker is believed.
+
+A picture from outside may have taken the worker over. What it can do to this side is to claim texts of codes,
+which are as untrusted as any code before a camera; its refusals are single numbers, whose sentences are ours.
+
+Wire: a request is a length (4 bytes, big endian) and a picture, or length 0 for "look through the camera". An
+answer is one byte of status; status 0 is followed by a count (2 bytes) and as many codes, each a length (2
+bytes) and bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Final, Protocol, Self
+
+from falconer_shared.errors import DeviceError, FalconerError, Malformed
+
+MAX_IMAGE: Final = 32 * 1024 * 1024
+"""Bytes of one picture file: a photograph of 40 megapixels fits."""
+
+MAX_PIXELS: Final = 48_000_000
+"""Pixels of one picture, looked up in its header before it is unpacked."""
+
+MAX_CODES: Final = 64
+"""Codes in one picture; a sheet of printed parts has fewer."""
+
+MAX_CODE: Final = 7089
+"""Bytes of one code: the most that ISO 18004 knows."""
+
+SECONDS: Final = 15.0
+"""For one picture, the start of the worker included; reading takes some milliseconds."""
+
+READERS: Final = ("zxing", "opencv", "pyzbar")
+"""The libraries, the best first."""
+
+OK: Final = 0
+NOT_AN_IMAGE: Final = 1
+IMAGE_TOO_LARGE: Final = 2
+READER_MISSING: Final = 3
+CAMERA_MISSING: Final = 4
+NO_CAMERA_ASKED: Final = 5
+
+
+def _refusal(status: int) -> FalconerError:
+    """Our own sentence for a number that the worker gave."""
+    match status:
+        case _ if status == NOT_AN_IMAGE:
+            return Malformed(
+                "image-malformed", "this is no picture that is read here", remedy="use PNG or JPEG"
+            )
+        case _ if status == IMAGE_TOO_LARGE:
+            return Malformed(
+                "image-too-large",
+                f"a picture may have {MAX_PIXELS // 1_000_000} megapixels and {MAX_IMAGE >> 20} MiB",
+            )
+        case _ if status == READER_MISSING:
+            return DeviceError(
+                "qr-reader-missing",
+                "the library that reads QR codes cannot be loaded",
+                remedy="install falconer-shared[qr]; pyzbar also needs: sudo apt-get install libzbar0",
+            )
+        case _ if status in {CAMERA_MISSING, NO_CAMERA_ASKED}:
+            return DeviceError(
+                "camera-unavailable",
+                "the camera cannot be opened or gives no picture",
+                remedy="see that it is plugged in, that no other program uses it, and that you may read /dev/video*",
+            )
+    return _broken("it answered nonsense")
+
+
+def _broken(why: str) -> DeviceError:
+    return DeviceError(
+        "qr-worker-failed",
+        f"the process that reads pictures failed: {why}",
+        remedy="try again, with another picture",
+    )
+
+
+class Process(Protocol):
+    """What is needed of a started process; `subprocess.Popen` fits."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Scanner:
+    """Reads codes by way of one worker. Close it, or use it in a `with`; its process does not outlive that."""
+
+    def __init__(self, process: Process, seconds: float = SECONDS) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the worker needs pipes at both ends")
+        self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._seconds = seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, image: bytes) -> list[bytes]:
+        """The texts of all codes in a PNG or JPEG file, in the order found; none is an empty list.
+
+        Raises:
+            Malformed: `image-malformed`, `image-too-large`. DeviceError: `qr-reader-missing`,
+            `qr-worker-failed`.
+        """
+        if len(image) > MAX_IMAGE:
+            raise _refusal(IMAGE_TOO_LARGE)
+        if not image:
+            raise _refusal(NOT_AN_IMAGE)
+        return self._ask(image)
+
+    def look(self) -> list[bytes]:
+        """The texts of all codes that the camera sees now. Waits for the next picture.
+
+        Raises:
+            DeviceError: `camera-unavailable`, `qr-reader-missing`, `qr-worker-failed`.
+        """
+        return self._ask(b"")
+
+    def _ask(self, image: bytes) -> list[bytes]:
+        timed_out = threading.Event()
+        timer = threading.Timer(self._seconds, self._give_up(timed_out))
+        timer.daemon = True
+        timer.start()
+        try:
+            self._stdin.write(len(image).to_bytes(4, "big") + image)
+            self._stdin.flush()
+            status = self._take(1)[0]
+            if status != OK:
+                raise _refusal(status)
+            count = int.from_bytes(self._take(2), "big")
+            if count > MAX_CODES:
+                raise self._nonsense()
+            return [self._take_code() for _ in range(count)]
+        except (BrokenPipeError, EOFError, ValueError, OSError):
+            self._process.kill()
+            raise _broken(
+                f"no answer within {self._seconds:.0f} s" if timed_out.is_set() else "it ended"
+            ) from None
+        finally:
+            timer.cancel()
+
+    def _give_up(self, timed_out: threading.Event) -> Callable[[], None]:
+        def give_up() -> None:
+            timed_out.set()
+            self._process.kill()
+
+        return give_up
+
+    def _take_code(self) -> bytes:
+        size = int.from_bytes(self._take(2), "big")
+        if size > MAX_CODE:
+            raise self._nonsense()
+        return self._take(size)
+
+    def _nonsense(self) -> FalconerError:
+        # what follows on the pipe cannot be told apart any more
+        self._process.kill()
+        return _broken("it answered nonsense")
+
+    def _take(self, size: int) -> bytes:
+        data = self._stdout.read(size)
+        if len(data) != size:
+            raise EOFError
+        return data
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+        # it is gone already, and so is what was still to be written
+        with suppress(OSError):
+            self._stdin.close()
+        self._process.kill()
+        self._process.wait()
+        self._stdout.close()
+
+
+def command(executable: str, reader: str = READERS[0], camera: int | None = None) -> tuple[str, ...]:
+    """The command line of the worker. Programs start exactly this, with `ENVIRONMENT`, pipes, and nothing
+    inherited besides.
+
+    `-I` keeps the caller's directory and environment out of what is imported.
+    """
+    if reader not in READERS or not (camera is None or 0 <= camera < 64):
+        raise ValueError("no such reader or camera")
+    seen = "-" if camera is None else str(camera)
+    return (executable, "-I", "-m", "falconer_shared.qr.worker", reader, seen)
+
+
+ENVIRONMENT: Final = {
+    "PATH": "/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
+}
+"""Everything that the worker finds in its environment."""
