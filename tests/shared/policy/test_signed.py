@@ -173,6 +173,15 @@ def test_nobody_else_makes_an_installed_policy():
         PinnedAdmins((SshKey.of("a").public, SshKey.of("a").public))
 
 
+def test_pins_are_one_key_or_as_many_as_a_role_has():
+    keys = [SshKey.of(f"pin-{number}").public for number in range(MAX_PEOPLE + 1)]
+    lone = PolicyDraft(admins=holders("admin-a"), admin_quorum=1)
+    assert put(signed(lone.text(), "admin-a"), lone.pinned()).signed_by == ("admin-a",)
+    PinnedAdmins(tuple(keys[:MAX_PEOPLE]))
+    with pytest.raises(ValueError, match="different keys"):
+        PinnedAdmins(tuple(keys))
+
+
 def test_signatures_of_the_real_ssh_keygen_install_a_policy(tmp_path: Path):
     keys = [KeyFile.make(tmp_path, name) for name in ("admin-a", "admin-b")]
     admins = tuple(KeyHolder(key.path.name, SshPublicKey.parse(key.public_line)) for key in keys)
