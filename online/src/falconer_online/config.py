@@ -187,6 +187,8 @@ def _parse(home: Home, data: bytes) -> Config:
         raise ValueError("too large")
     table = tomllib.loads(data.decode("utf-8"))
     node = table.pop("node")
+    if not isinstance(node, dict):
+        raise TypeError("[node] must be a table")
     label = _take(table, "network", str)
     network = next((each for each in Network if each.label == label), None)
     if network is None:

@@ -87,10 +87,15 @@ class CoreNode:
         return True
 
     def import_descriptors(self, name: str, descriptors: Sequence[str], last_index: int) -> None:
+        # what it watches already it refuses to watch again with a smaller range than it has grown to
+        watched = self.next_indexes(name)
         requests = [
             {"desc": each, "timestamp": "now", "range": [0, last_index], "active": False}
             for each in descriptors
+            if each.split("#", 1)[0] not in watched
         ]
+        if not requests:
+            return
         answers = shape.a_list(
             self._wallet(name, "importdescriptors", requests, seconds=_RESCAN_SECONDS), "importdescriptors"
         )

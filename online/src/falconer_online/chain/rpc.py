@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as PoolTimeout
 
 from falconer_online.chain.shape import Json, an_object, wrong
@@ -106,16 +106,25 @@ class RpcClient:
                 return answer.status, self._read(answer, method)
             finally:
                 answer.close()
+                answer.release_conn()
+        except NewConnectionError as error:
+            # a PoolTimeout by its class, and a refused connection by what it says
+            raise self._unreachable(error) from None
         except PoolTimeout:
             raise DeviceError(
-                "node-timeout", f"the node at {safe(self._url)} did not answer {method} within {seconds} s"
+                "node-timeout",
+                f"the node at {safe(self._url)} did not answer {method} within {seconds} s",
+                remedy="if it is busy, wait; timeout_seconds in config.toml allows more",
             ) from None
         except (HTTPError, OSError) as error:
-            raise DeviceError(
-                "node-unreachable",
-                f"the node at {safe(self._url)} cannot be reached: {safe(_reason(error))}",
-                remedy="start the node, or correct its URL in config.toml",
-            ) from None
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> DeviceError:
+        return DeviceError(
+            "node-unreachable",
+            f"the node at {safe(self._url)} cannot be reached: {safe(_reason(error))}",
+            remedy="start the node, or correct its URL in config.toml",
+        )
 
     def _read(self, answer: urllib3.BaseHTTPResponse, method: str) -> bytes:
         parts: list[bytes] = []
