@@ -780,6 +780,7 @@ def test_swap_is_refused_where_it_could_hold_secrets(monkeypatch, capsys, networ
     from falconer_shared.errors import StateError
     from tests.support.refusal import refused
 
+    monkeypatch.setattr(airgap, "_launches_closed", False)  # noted, so that it is put back after the test
     monkeypatch.setattr(airgap, "swap_areas", lambda: ("/dev/sda2",))
     monkeypatch.setattr(airgap, "lock_memory", lambda: False)
     shell = Shell(json_output=False, debug=False)
@@ -791,6 +792,7 @@ def test_swap_is_refused_where_it_could_hold_secrets(monkeypatch, capsys, networ
         assert "/dev/sda2" in capsys.readouterr().err
     monkeypatch.setattr(airgap, "lock_memory", lambda: True)
     Shell(json_output=False, debug=False).guard_secrets(Network[network])
+    assert airgap._launches_closed, "no worker may be started once a secret was read"
 
 
 def best_of(count: int, *arguments: object, home: Path) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from falconer_offline.session import own_keys, refuse_session, sign_session
+from falconer_offline.session import MAX_REVIEW_SECONDS, own_keys, refuse_session, sign_session
 from falconer_offline.state import records
 from falconer_offline.state.audit import check_journal
 from falconer_shared.errors import Declined, PolicyViolation, SecretError, StateError
@@ -124,6 +125,29 @@ def test_a_person_who_says_no_leaves_no_trace(office):
     with refused("confirmation-wrong", Declined):
         sign(office, office.request(), person=Unwilling())
     assert office.state().root == before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "signs"),
+    [(0, True), (MAX_REVIEW_SECONDS, True), (MAX_REVIEW_SECONDS + 1, False), (-1, False)],
+)
+def test_a_page_that_lay_open_too_long_is_judged_again(office, seconds, signs):
+    judged = office.judge(office.request())
+    if signs:
+        sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + seconds)
+        assert [row[8] for row in office.state().rows["spends"]] == [NOW + seconds]
+        return
+    with refused("review-too-old", StateError):
+        sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + seconds)
+    assert outcomes(office) == []
+
+
+def test_an_intent_that_expired_while_the_page_lay_open_is_not_signed(office):
+    data = office.request(alter_intent=lambda intent: dataclasses.replace(intent, expires=NOW + 10))
+    judged = office.judge(data)
+    with refused("review-too-old", StateError):
+        sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + 10)
+    sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + 9)
 
 
 def test_a_key_that_does_not_open_takes_the_reservation_back(office):

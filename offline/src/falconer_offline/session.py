@@ -12,7 +12,7 @@ on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from falconer_offline import PROGRAM
@@ -36,6 +36,9 @@ from falconer_shared.exchange.receipt import MAX_REFUSALS, Receipt, SignedReceip
 from falconer_shared.exchange.response import build_response
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.wallet.ownership import OwnPlace
+
+MAX_REVIEW_SECONDS = 3600
+"""How long a page may lie open between judgement and reservation: time to compare sixty addresses on paper."""
 
 
 class KeyRing(Protocol):
@@ -97,11 +100,14 @@ def sign_session(
     machine = ring.machine(state)
     openers = {position: ring.prepare(record) for position, record in wanted.items()}
     after_step("secrets-asked")
+    now = clock()
+    _check_fresh(judged, now)
     reservation = journal.reserve(
         state,
         machine,
         judged.readable.wallet.wallet_id,
-        judged.approved.entry,
+        # from now on, not from when the page was opened: it must not leave its windows early
+        replace(judged.approved.entry, at=now),
         judged.readable.digest,
         step=after_step,
     )
@@ -135,6 +141,23 @@ def sign_session(
     after_step("concluded")
     answer = build_response(judged.verified.tx, signed.signatures, receipt, judged.readable.psbt.version)
     return Answer(answer, receipt, after)
+
+
+def _check_fresh(judged: Judged, now: int) -> None:
+    """Accept a judgement that still holds: a page may have lain open for hours.
+
+    Raises:
+        StateError: `review-too-old`.
+    """
+    age = now - judged.approved.judged_at
+    if not 0 <= age <= MAX_REVIEW_SECONDS or now >= judged.approved.intent.expires:
+        raise StateError(
+            "review-too-old",
+            f"this was judged {age} seconds ago, and its time has passed or the clock was changed",
+            remedy="run sign again: it judges anew",
+            age=age,
+            limit=MAX_REVIEW_SECONDS,
+        )
 
 
 def refuse_session(

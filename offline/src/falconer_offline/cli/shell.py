@@ -137,11 +137,13 @@ class Shell:
             StateError: `swap-in-use`, on mainnet; elsewhere it is said and goes on.
         """
         from falconer_offline import terminal
+        from falconer_offline.worker import before_secrets
         from falconer_shared.bitcoin.network import Network
 
         if self._guarded:
             return
         self._guarded = True
+        before_secrets()
         locked = airgap.lock_memory()
         areas = airgap.swap_areas()
         if areas and not locked:
