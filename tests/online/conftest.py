@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,9 @@ def treasury(office: Office, regtest_node: RegtestNode) -> Callable[..., Office]
         seed = next(_SEEDS)
         if multisig:
             seeds = (seed, seed + 1, seed + 2)
-            office.machines = tuple(Machine(f"machine-{n}", (each,)) for n, each in zip("abc", seeds, strict=True))
+            office.machines = tuple(
+                Machine(f"machine-{n}", (each,)) for n, each in zip("abc", seeds, strict=True)
+            )
             descriptor = wsh_descriptor(2, seeds)
         else:
             office.machines = (Machine("machine-a", (seed,)),)
@@ -50,6 +52,6 @@ def treasury(office: Office, regtest_node: RegtestNode) -> Callable[..., Office]
 
 
 @pytest.fixture
-def stranger(regtest_node: RegtestNode) -> Iterator[Callable[[], str]]:
+def stranger(regtest_node: RegtestNode) -> Callable[[], str]:
     """New addresses of somebody else's."""
-    yield lambda: str(regtest_node.rpc("getnewaddress", wallet="miner"))
+    return lambda: str(regtest_node.rpc("getnewaddress", wallet="miner"))

@@ -47,7 +47,7 @@ class LyingNode:
     lie_psbt: Callable[[Transaction], Transaction] = lambda tx: tx
     lie_raw: Callable[[bytes], bytes] = lambda raw: raw
     lie_txid: Callable[[str], str] = lambda txid: txid
-    acceptance: Acceptance = Acceptance(allowed=True, reason="")
+    acceptance: Acceptance = field(default_factory=lambda: Acceptance(allowed=True, reason=""))
     locks_refused: bool = False
     fault: Exception | None = None
 
@@ -92,7 +92,8 @@ class LyingNode:
     def coins(self, _name: str) -> tuple[Coin, ...]:
         self._ask()
         return tuple(
-            Coin(each, tx.outputs[each.vout].value, tx.outputs[each.vout].script, 6) for each, tx in self.funds.items()
+            Coin(each, tx.outputs[each.vout].value, tx.outputs[each.vout].script, 6)
+            for each, tx in self.funds.items()
         )
 
     def choose(
@@ -140,7 +141,8 @@ class LyingNode:
         self._ask()
         return FeeRate(2_000)
 
-    def test_accept(self, _raw: bytes) -> Acceptance:
+    def test_accept(self, raw: bytes) -> Acceptance:
+        Transaction.parse(raw)
         self._ask()
         return self.acceptance
 
@@ -171,7 +173,9 @@ class Desk:
     @classmethod
     def make(cls, folder: Path, *, multisig: bool = False, **rules: int) -> Desk:
         wallet = wsh_wallet() if multisig else wpkh_wallet()
-        machines = tuple(Machine(f"machine-{name}", (seed,)) for name, seed in zip("abc", (1, 2, 3), strict=True))
+        machines = tuple(
+            Machine(f"machine-{name}", (seed,)) for name, seed in zip("abc", (1, 2, 3), strict=True)
+        )
         draft = PolicyDraft(
             wallet_id=wallet.wallet_id,
             signers=holders(*(machine.name for machine in machines)),
@@ -185,7 +189,9 @@ class Desk:
             change.add_wallet(WalletRow(wallet.wallet_id, wallet.name, wallet.descriptor_text, 0, -1, -1))
         desk.home.key_file.touch(0o600)
         private = SshKey.of("coordinator").private
-        desk.home.key_file.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+        desk.home.key_file.write_bytes(
+            private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        )
         desk.install()
         return desk
 

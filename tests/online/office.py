@@ -163,8 +163,13 @@ class Office:
         source = self.path("policy.toml", self.policy_toml(version, **limits))
         text = self.folder / f"policy{version}.txt"
         self.run("policy", "compile", source, "--out", text)
-        signatures = [self.run("policy", "sign", text, "--key", self.person(n).path).json["file"] for n in ("alice", "bob")]
-        return self.run("policy", "install", text, "--signature", signatures[0], "--signature", signatures[1]).json
+        signatures = [
+            self.run("policy", "sign", text, "--key", self.person(n).path).json["file"]
+            for n in ("alice", "bob")
+        ]
+        return self.run(
+            "policy", "install", text, "--signature", signatures[0], "--signature", signatures[1]
+        ).json
 
     def create(self, *payments: tuple[str, int], expect: int = 0, options: tuple[str, ...] = ()) -> Answered:
         pays = [word for address, sats in payments for word in ("--pay", f"{address}={sats}")]
@@ -186,7 +191,9 @@ class Office:
 
     def answer(self, proposal: str, machine: Machine, **options: Any) -> Path:
         request = (self.folder / f"{proposal}.psbt").read_bytes()
-        return self.path(f"{proposal}.{machine.name}.answer", machine.answer(request, self.descriptor, **options))
+        return self.path(
+            f"{proposal}.{machine.name}.answer", machine.answer(request, self.descriptor, **options)
+        )
 
 
 def _line(key: KeyFile) -> str:

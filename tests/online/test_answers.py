@@ -74,7 +74,9 @@ def test_an_approval_of_another_proposal_is_refused(desk: Desk):
     from falconer_online import approvals
 
     with refused("approval-invalid", ApprovalError):
-        approvals.approve(desk.coordinator, second.id, [SshKey.of("anna").sign(first.intent, "falconer-approval@1")])
+        approvals.approve(
+            desk.coordinator, second.id, [SshKey.of("anna").sign(first.intent, "falconer-approval@1")]
+        )
 
 
 def test_approvals_come_too_late_for_what_was_rejected(desk: Desk):
@@ -137,7 +139,11 @@ def test_the_next_request_names_the_last_receipt(desk: Desk):
     desk.receive(desk.answer(data))
     _, later = sent(desk, 30_000)
     marks = extract(UntrustedPsbt.parse(later)).request.receipts
-    assert [(mark.signer, mark.number) for mark in marks] == [("machine-a", 1), ("machine-b", 0), ("machine-c", 0)]
+    assert [(mark.signer, mark.number) for mark in marks] == [
+        ("machine-a", 1),
+        ("machine-b", 0),
+        ("machine-c", 0),
+    ]
 
 
 def test_a_coordinator_that_the_policy_does_not_name_makes_no_request(desk: Desk):
@@ -336,7 +342,9 @@ def watched(desk: Desk, depth: int) -> str:
     return name
 
 
-@pytest.mark.parametrize(("depth", "state"), [(0, "broadcast"), (1, "broadcast"), (2, "confirmed"), (-1, "failed")])
+@pytest.mark.parametrize(
+    ("depth", "state"), [(0, "broadcast"), (1, "broadcast"), (2, "confirmed"), (-1, "failed")]
+)
 def test_confirmations_decide(desk: Desk, depth: int, state: str):
     name = watched(desk, depth)
     assert desk.state(name) == state
@@ -402,10 +410,19 @@ def test_an_edited_intent_no_longer_fits(desk: Desk):
 def test_the_engine_has_the_last_word_at_the_request(desk: Desk):
     name = desk.create(60_000).row.id
     # the store says that more was spent meanwhile without approval
-    edit(desk, "INSERT INTO proposals SELECT number + 100, 'px', wallet_id, state, created_at, expires_at, purpose, unsigned_hash, "
-               "intent, psbt, verdicts, approvals_needed, request_digest, request_psbt, txid, final, confirmations, reason FROM proposals")
-    edit(desk, "INSERT INTO spends SELECT 'px', wallet_id, ?, unsigned_hash, 50000, paid, approved, requester, at, released FROM spends",
-         f"{'ab' * 32}:0")
+    columns = (
+        "state, created_at, expires_at, purpose, unsigned_hash, intent, psbt, verdicts, approvals_needed"
+    )
+    edit(
+        desk,
+        f"INSERT INTO proposals (id, wallet_id, {columns}) SELECT 'px', wallet_id, {columns} FROM proposals",  # noqa: S608
+    )
+    edit(
+        desk,
+        "INSERT INTO spends SELECT 'px', wallet_id, ?, unsigned_hash, 50000, paid, approved, requester, at, "
+        "released FROM spends",
+        f"{'ab' * 32}:0",
+    )
     with refused("approval-missing", ApprovalRefused):
         desk.request(name)
     assert issubclass(ApprovalRefused, ApprovalError)

@@ -39,7 +39,9 @@ def test_else_the_xdg_directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert find_home() == Home(tmp_path / ".config" / "falconer", tmp_path / "data" / "falconer")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8332", "http://[::1]:18443", "http://localhost:1", "https://node.example:8332"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8332", "http://[::1]:18443", "http://localhost:1", "https://node.example:8332"]
+)
 def test_node_urls(url: str):
     assert check_node_url(url) == url
 
@@ -61,7 +63,9 @@ def written(tmp_path: Path, text: str) -> Home:
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60))
 def test_what_is_rendered_is_read_back(tmp_path_factory: pytest.TempPathFactory, name: str):
-    home = written(tmp_path_factory.mktemp("c"), render(Network.SIGNET, NodeConfig("http://127.0.0.1:1", Path(name))))
+    home = written(
+        tmp_path_factory.mktemp("c"), render(Network.SIGNET, NodeConfig("http://127.0.0.1:1", Path(name)))
+    )
     found = load(home)
     assert found.network is Network.SIGNET
     assert found.node == NodeConfig("http://127.0.0.1:1", Path(name))
@@ -90,7 +94,8 @@ def test_the_least_that_it_must_say(tmp_path: Path):
 @pytest.mark.parametrize(
     "text",
     ["", "not toml", GOOD.replace("regtest", "mainet"), GOOD.replace("network", "netwrok"), GOOD + "urll = 1\n",
-     "expiry_seconds = 0\n" + GOOD, 'expiry_seconds = "1"\n' + GOOD, "confirmations = true\n" + GOOD, "confirmations = 1.5\n" + GOOD,
+     "expiry_seconds = 0\n" + GOOD, 'expiry_seconds = "1"\n' + GOOD, "confirmations = true\n" + GOOD,
+     "confirmations = 1.5\n" + GOOD,
      GOOD + "cookie = 7\n", GOOD.replace("127.0.0.1", "u:p@127.0.0.1"), 'network = "regtest"\nnode = 1\n', "x" * 70_000,
      "expiri_seconds = 5\n" + GOOD],
 )  # fmt: skip

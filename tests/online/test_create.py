@@ -137,7 +137,9 @@ def test_a_coin_of_somebody_else_is_refused(desk: Desk):
     foreign = funding(b"\x00\x14" + b"\x07" * 20, 500_000, salt=99)
 
     def swap(tx: Transaction) -> Transaction:
-        return replace(tx, inputs=(TxInput(replace(tx.inputs[0].outpoint, txid=foreign.txid()), b"", 0xFFFFFFFD),))
+        return replace(
+            tx, inputs=(TxInput(replace(tx.inputs[0].outpoint, txid=foreign.txid()), b"", 0xFFFFFFFD),)
+        )
 
     desk.node.lie_psbt = swap
     desk.node.lie_raw = lambda _: foreign.serialize()
@@ -193,7 +195,9 @@ def test_a_lock_without_a_proposal_is_taken_off(desk: Desk):
 
 
 @pytest.mark.parametrize(("sats", "passes"), [(299_000, True), (299_001, False)])
-def test_a_single_payment_at_its_limit_passes_and_one_satoshi_more_does_not(desk: Desk, sats: int, *, passes: bool):
+def test_a_single_payment_at_its_limit_passes_and_one_satoshi_more_does_not(
+    desk: Desk, sats: int, *, passes: bool
+):
     if passes:
         assert desk.create(sats).row.state.value == "pending"
         return
@@ -302,7 +306,7 @@ def test_a_node_that_goes_away_in_the_middle_leaves_nothing_in_the_store(desk: D
 
 @pytest.mark.parametrize(
     "text", ["", "bcrt1q", f"{stranger_address()}=0", f"{stranger_address()}=1.5", f"{stranger_address()}=-1",
-             f"{stranger_address()}=１", f"{stranger_address()}=2100000000000001"]
+             f"{stranger_address()}=\uff11", f"{stranger_address()}=2100000000000001"]
 )  # fmt: skip
 def test_payments_are_an_address_and_whole_satoshis(text: str):
     with refused("payment-malformed", UsageError):
@@ -327,3 +331,24 @@ def test_fee_rates_are_exact(text: str, rate: int):
 def test_fee_rates_are_plain_numbers(text: str):
     with refused("fee-rate-malformed", UsageError):
         parse_fee_rate(text)
+
+
+def test_where_nobody_knows_the_fee_a_person_must_say_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    from falconer_online import proposals
+
+    monkeypatch.setattr(type(desk.node), "fee_rate", lambda *_: None)
+    assert desk.create()
+    monkeypatch.setattr(proposals, "fallback_fee_rate", lambda _: None)
+    with refused("fee-rate-unknown", UsageError):
+        desk.create(41_000)
+    assert desk.create(41_000, fee_rate=parse_fee_rate("3"))
+
+
+def test_without_pinned_administrators_no_policy_is_believed(desk: Desk):
+    import sqlite3
+
+    with sqlite3.connect(desk.home.database) as connection:
+        connection.execute("DELETE FROM administrators")
+    connection.close()
+    with refused("administrators-none", StateError):
+        desk.create()

@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from falconer_online import ssh_keygen
-from falconer_online.coordinator_key import CoordinatorKey
 from falconer_online.config import Home
-from falconer_online.files import check_private, disk_error, exclusive, make_private_directory, read_file, write_file
-from falconer_shared.errors import DeviceError, StateError, UsageError
+from falconer_online.coordinator_key import CoordinatorKey
+from falconer_online.files import (
+    check_private,
+    disk_error,
+    exclusive,
+    make_private_directory,
+    read_file,
+    write_file,
+)
+from falconer_shared.errors import DeviceError, Malformed, StateError
 from falconer_shared.sshsig.signature import SshSignature, verify
 from tests.support.refusal import refused
 from tests.support.ssh_keygen import KeyFile, accepts
@@ -64,10 +71,10 @@ def test_a_place_that_is_none(tmp_path: Path):
 def test_reading_is_bounded(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"12345")
     assert read_file(tmp_path / "x", 5, "the file") == b"12345"
-    with refused("file-too-large", UsageError):
+    with refused("file-too-large", Malformed):
         read_file(tmp_path / "x", 4, "the file")
     for missing in (tmp_path / "y", tmp_path):
-        with refused("file-unreadable", UsageError):
+        with refused("file-unreadable", StateError):
             read_file(missing, 5, "the file")
 
 
@@ -147,7 +154,7 @@ def test_signing_by_ssh_keygen_never_takes_an_old_signature(tmp_path: Path):
 
 
 def test_signing_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with refused("file-unreadable", UsageError):
+    with refused("file-unreadable", StateError):
         ssh_keygen.sign(tmp_path / "nobody", b"x", "n")
     (tmp_path / "nokey").write_text("nothing")
     (tmp_path / "nokey").chmod(0o600)

@@ -24,7 +24,9 @@ def test_a_small_payment_needs_no_approval(
     assert created["transaction"]["own_outputs"][0]["index"] == 0
     name = proposal["id"]
 
-    approved = office.run("proposals", "approve", name, "--generate-psbt", "--out", office.folder / f"{name}.psbt").json
+    approved = office.run(
+        "proposals", "approve", name, "--generate-psbt", "--out", office.folder / f"{name}.psbt"
+    ).json
     assert approved["proposal"]["state"] == "sent"
 
     answer = office.answer(name, office.machines[0])
@@ -42,7 +44,9 @@ def test_a_small_payment_needs_no_approval(
     assert shown["proposal"]["txid"] == txid
     assert [event["event"] for event in shown["events"]][:1] == ["proposal-created"]
     receipts = office.run("receipt", "list").json["receipts"]
-    assert [(each["signer"], each["number"], each["verdict"]) for each in receipts] == [("machine-a", 1, "signed")]
+    assert [(each["signer"], each["number"], each["verdict"]) for each in receipts] == [
+        ("machine-a", 1, "signed")
+    ]
     assert office.run("audit", "verify").json["verdict"] == "accepted"
     assert office.run("wallet", "balance").json["held"] == 0
 

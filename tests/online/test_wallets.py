@@ -42,7 +42,9 @@ def test_composing():
     assert compose(keys, 2, Network.REGTEST).descriptor_text == wsh_descriptor(2, (1, 2, 3))
 
 
-@pytest.mark.parametrize("text", ["", "tpub", "[c928eb36/84h]", "x" * 300, "[c928eb36/84h]tpub\nmore", "[c928eb36/84h]tpub,evil"])
+@pytest.mark.parametrize(
+    "text", ["", "tpub", "[c928eb36/84h]", "x" * 300, "[c928eb36/84h]tpub\nmore", "[c928eb36/84h]tpub,evil"]
+)
 def test_keys_that_are_none(text: str):
     with refused("key-expression", UsageError):
         compose([text], None, Network.REGTEST)

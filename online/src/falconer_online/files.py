@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from falconer_shared.errors import FalconerError, StateError, UsageError
+from falconer_shared.errors import FalconerError, Malformed, StateError
 from falconer_shared.text import safe
 
 MAX_PSBT_FILE = 16 * 1024 * 1024
@@ -59,18 +59,18 @@ def read_file(path: Path, limit: int, what: str) -> bytes:
     """The bytes of a file that a person named, at most `limit`.
 
     Raises:
-        UsageError: `file-unreadable`, `file-too-large`.
+        StateError: `file-unreadable`. Malformed: `file-too-large`.
     """
     try:
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except OSError as error:
-        raise UsageError(
+        raise StateError(
             "file-unreadable",
             f"{what} {safe(str(path))} cannot be read: {safe(error.strerror or str(error))}",
         ) from None
     if len(data) > limit:
-        raise UsageError(
+        raise Malformed(
             "file-too-large", f"{what} {safe(str(path))} has more than {limit} bytes", limit=limit
         )
     return data

@@ -85,7 +85,7 @@ def install_policy(
     """Install a signed policy; False when it was installed already.
 
     Raises:
-        UsageError: `wallet-unknown`. What `install` refuses. StateError: `administrators-none`.
+        StateError: `wallet-unknown`, `administrators-none`. What `install` refuses.
     """
     policy = Policy.parse(text)
     with coordinator.exclusive(), coordinator.store.change(coordinator.clock()) as change:

@@ -11,7 +11,7 @@ import shutil
 import subprocess  # one fixed program, no shell
 from pathlib import Path
 
-from falconer_shared.errors import DeviceError, UsageError
+from falconer_shared.errors import DeviceError, StateError
 from falconer_shared.sshsig.signature import SshSignature, verify
 from falconer_shared.text import safe, safe_bytes
 
@@ -23,7 +23,7 @@ def sign(key_file: Path, message: bytes, namespace: str) -> SshSignature:
     """A signature by that key over `message`, verified.
 
     Raises:
-        UsageError: `file-unreadable`. DeviceError: `ssh-keygen-missing`, `ssh-keygen-failed`.
+        StateError: `file-unreadable`. DeviceError: `ssh-keygen-missing`, `ssh-keygen-failed`.
         Malformed and VerificationError: as the shared `sshsig`.
     """
     program = shutil.which("ssh-keygen")
@@ -32,7 +32,7 @@ def sign(key_file: Path, message: bytes, namespace: str) -> SshSignature:
             "ssh-keygen-missing", "ssh-keygen is not installed", remedy="sudo apt-get install openssh-client"
         )
     if not key_file.is_file():
-        raise UsageError("file-unreadable", f"there is no key file {safe(str(key_file))}")
+        raise StateError("file-unreadable", f"there is no key file {safe(str(key_file))}")
     try:
         # absolute: a name that begins with a hyphen must not become an option
         done = subprocess.run(

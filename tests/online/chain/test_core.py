@@ -43,7 +43,9 @@ def test_status(core: CoreNode):
     assert core.block_time(1) <= core.block_time(status.height)
 
 
-@pytest.mark.parametrize("wallet", [wpkh_wallet(seed=7001), wsh_wallet(seeds=(7001, 7002, 7003))], ids=["wpkh", "wsh"])
+@pytest.mark.parametrize(
+    "wallet", [wpkh_wallet(seed=7001), wsh_wallet(seeds=(7001, 7002, 7003))], ids=["wpkh", "wsh"]
+)
 def test_it_derives_what_we_derive(core: CoreNode, regtest_node: RegtestNode, wallet: RegisteredWallet):
     name = watch(core, wallet)
     assert not core.open_wallet(name)
@@ -59,7 +61,9 @@ def test_it_derives_what_we_derive(core: CoreNode, regtest_node: RegtestNode, wa
     assert core.transaction(name, "00" * 32) is None
 
 
-def test_a_held_coin_stays_in_the_list_and_the_lock_outlives_unloading(core: CoreNode, regtest_node: RegtestNode):
+def test_a_held_coin_stays_in_the_list_and_the_lock_outlives_unloading(
+    core: CoreNode, regtest_node: RegtestNode
+):
     wallet = wpkh_wallet(seed=7010)
     name = watch(core, wallet)
     regtest_node.fund(wallet.address(0, 0), 70_000)
@@ -114,9 +118,7 @@ def test_the_fallback_is_for_networks_where_nobody_competes(core: CoreNode):
     assert fallback_fee_rate(Network.MAINNET) is None
 
 
-def test_a_registered_wallet_is_found_again_from_its_birthday(
-    office: Office, regtest_node: RegtestNode
-):
+def test_a_registered_wallet_is_found_again_from_its_birthday(office: Office, regtest_node: RegtestNode):
     office.init(regtest_node)
     wallet = wpkh_wallet(seed=7030)
     regtest_node.fund(wallet.address(0, 4), 55_000)
@@ -124,7 +126,10 @@ def test_a_registered_wallet_is_found_again_from_its_birthday(
     assert office.run("wallet", "balance").json["confirmed"] == 55_000
     assert office.run("wallet", "address").json["index"] == 5
     # the same again is no error, and watches anew
-    assert office.register(wallet.descriptor_text, "old", "--birthday", "2020-01-01")["wallet_id"] == wallet.wallet_id
+    assert (
+        office.register(wallet.descriptor_text, "old", "--birthday", "2020-01-01")["wallet_id"]
+        == wallet.wallet_id
+    )
     other = office.run("wallet", "register", "other", office.folder / "old.txt", expect=9)
     assert other.ids == ["wallet-registered"]
 

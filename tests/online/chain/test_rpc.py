@@ -66,7 +66,9 @@ def answers(result: object, status: int = 200) -> Reply:
 
 
 def error(code: int, message: str, status: int = 500) -> Reply:
-    return raw(json.dumps({"result": None, "error": {"code": code, "message": message}, "id": 1}).encode(), status)
+    return raw(
+        json.dumps({"result": None, "error": {"code": code, "message": message}, "id": 1}).encode(), status
+    )
 
 
 @pytest.fixture
@@ -118,7 +120,9 @@ def test_the_cookie_is_read_again_for_every_request(server: Server, client: RpcC
     assert seen == [b"__cookie__:first", b"__cookie__:second"]
 
 
-def test_the_environment_comes_before_the_cookie(server: Server, client: RpcClient, monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_comes_before_the_cookie(
+    server: Server, client: RpcClient, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("FALCONER_NODE_USER", "me")
     with refused("node-credentials", DeviceError):
         client.call("x")
@@ -126,7 +130,10 @@ def test_the_environment_comes_before_the_cookie(server: Server, client: RpcClie
     client.call("x")
     header = server.asked[0][2]
     assert header is not None
-    assert base64.b64decode(header.removeprefix("Basic ")) in {"me:pä:ss".encode(), "me:pä:ss".encode("latin-1")}
+    assert base64.b64decode(header.removeprefix("Basic ")) in {
+        "me:pä:ss".encode(),
+        "me:pä:ss".encode("latin-1"),
+    }
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nocolon", b"\xff\xfe:", b"a:" + b"x" * 2000])
@@ -211,7 +218,9 @@ def test_a_node_that_promises_more_than_it_sends(server: Server, client: RpcClie
 
 
 def test_no_node(config: Config):
-    nobody = RpcClient(Config(config.home, config.network, NodeConfig("http://127.0.0.1:1", config.node.cookie), 1))
+    nobody = RpcClient(
+        Config(config.home, config.network, NodeConfig("http://127.0.0.1:1", config.node.cookie), 1)
+    )
     with refused("node-unreachable", DeviceError) as caught:
         nobody.call("x")
     assert caught.value.EXIT_STATUS == 7
@@ -245,7 +254,9 @@ def test_another_network_is_refused_before_anything_else(config: Config, server:
 )  # fmt: skip
 def test_amounts_are_exact_or_refused(config: Config, server: Server, amount: str, *, good: bool):
     asked = node(config, server)
-    coin = f'{{"txid": "{"ab" * 32}", "vout": 0, "amount": {amount}, "scriptPubKey": "00", "confirmations": 1}}'
+    coin = (
+        f'{{"txid": "{"ab" * 32}", "vout": 0, "amount": {amount}, "scriptPubKey": "00", "confirmations": 1}}'
+    )
 
     def reply(handler: http.server.BaseHTTPRequestHandler, body: dict) -> None:
         if body["method"] == "listunspent":
@@ -300,6 +311,11 @@ def module_rate():
 
 
 def test_an_import_that_fails_says_why(config: Config, server: Server):
-    asked = node(config, server, listdescriptors={"descriptors": []}, importdescriptors=[{"success": False, "error": {"message": "bad\x07"}}])
+    asked = node(
+        config,
+        server,
+        listdescriptors={"descriptors": []},
+        importdescriptors=[{"success": False, "error": {"message": "bad\x07"}}],
+    )
     with refused("node-import", DeviceError):
         asked.import_descriptors("w", ["x"], 9)

@@ -32,13 +32,20 @@ def test_only_moves_of_the_table_are_made(now: ProposalState, to: ProposalState)
 
 
 def test_the_table_says_what_the_docs_say():
-    assert {state for state, following in TRANSITIONS.items() if not following} == {"rejected", "expired", "failed"}
+    assert {state for state, following in TRANSITIONS.items() if not following} == {
+        "rejected",
+        "expired",
+        "failed",
+    }
     assert set(MAY_EXPIRE) == {"pending", "approved", "built", "sent"}
     assert set(HOLDS_COINS) == {"pending", "approved", "built", "sent", "signed", "broadcast"}
 
 
 def test_a_write_without_a_record_does_not_commit(desk: Desk):
-    with pytest.raises(RuntimeError, match="without an audit record"), desk.coordinator.store.change(NOW) as change:
+    with (
+        pytest.raises(RuntimeError, match="without an audit record"),
+        desk.coordinator.store.change(NOW) as change,
+    ):
         change._write(sa.delete(schema.administrators))
     with desk.coordinator.store.read() as view:
         assert view.administrators()
@@ -47,7 +54,7 @@ def test_a_write_without_a_record_does_not_commit(desk: Desk):
 def test_what_is_recorded_and_what_is_written_stand_or_fall_together(desk: Desk):
     name = desk.create().row.id
     before = desk.events()
-    with pytest.raises(ZeroDivisionError), desk.coordinator.store.change(NOW) as change:
+    with pytest.raises(ZeroDivisionError), desk.coordinator.store.change(NOW) as change:  # noqa: PT012
         change.move(change.proposal(name), ProposalState.REJECTED, reason="x")
         raise ZeroDivisionError
     assert desk.events() == before
@@ -60,7 +67,7 @@ def test_records_are_numbered_without_a_gap(desk: Desk):
     with desk.coordinator.store.read() as view:
         size = view.audit_size()
         assert len(view.audit_lines()) == size
-    with pytest.raises(StateError), desk.coordinator.store.change(NOW) as change:
+    with pytest.raises(StateError), desk.coordinator.store.change(NOW) as change:  # noqa: PT012
         change.record("one")
         change._insert(schema.audit, number=size, subject=None, line=b"again")
 
@@ -68,9 +75,9 @@ def test_records_are_numbered_without_a_gap(desk: Desk):
 def test_unknown_names_say_so(desk: Desk):
     with desk.coordinator.store.read() as view:
         assert view.wallet("treasury") == view.wallet(None) == view.wallet_by_id(desk.node.wallet.wallet_id)
-        with refused("wallet-unknown", UsageError):
+        with refused("wallet-unknown", StateError):
             view.wallet("vault")
-        with refused("wallet-unknown", UsageError):
+        with refused("wallet-unknown", StateError):
             view.wallet_by_id("00" * 32)
         with refused("proposal-unknown", UsageError):
             view.proposal("p0")

@@ -62,7 +62,7 @@ def test_it_is_private_and_written_through(database: Database, path: Path):
 
 def test_a_change_that_raises_leaves_nothing(database: Database):
     add(database, "alice")
-    with pytest.raises(RuntimeError), database.change() as connection:
+    with pytest.raises(RuntimeError), database.change() as connection:  # noqa: PT012
         connection.execute(sa.insert(administrators).values(name="bob", public_key="bob"))
         raise RuntimeError
     assert names(database) == ["alice"]
@@ -103,7 +103,9 @@ def test_an_empty_file_is_migrated(path: Path):
     assert names(Database.open(path)) == []
 
 
-@pytest.mark.parametrize("garbage", [b"not a database, but long enough to be looked at " * 40, b"SQLite format 3\0" + bytes(4000)])
+@pytest.mark.parametrize(
+    "garbage", [b"not a database, but long enough to be looked at " * 40, b"SQLite format 3\0" + bytes(4000)]
+)
 def test_a_damaged_file_is_refused(path: Path, garbage: bytes):
     path.parent.mkdir(mode=0o700)
     path.touch(0o600)
@@ -142,7 +144,9 @@ def test_a_full_disk_loses_nothing(database: Database, path: Path, monkeypatch: 
 
     def small(where: Path) -> sa.Engine:
         engine = original(where)
-        sa.event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count = {pages}").close())
+        sa.event.listen(
+            engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count = {pages}").close()
+        )
         return engine
 
     monkeypatch.setattr(module, "_engine", small)
@@ -151,7 +155,9 @@ def test_a_full_disk_loses_nothing(database: Database, path: Path, monkeypatch: 
     assert names(database) == ["alice"]
 
 
-def test_a_file_that_cannot_be_written_is_refused(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_cannot_be_written_is_refused(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+):
     original = module._engine
 
     def read_only(where: Path) -> sa.Engine:

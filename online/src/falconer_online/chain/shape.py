@@ -87,7 +87,8 @@ def _scaled(found: Json, where: str) -> int:
         found = Decimal(found)
     if not isinstance(found, Decimal) or not found.is_finite():
         raise wrong(where, "has no number where an amount must stand")
-    # comparing is exact for any exponent, unlike abs; after it scaleb is exact too, and int() builds no number of a million digits
+    # comparing is exact for any exponent, unlike abs. After it scaleb is exact too, and int() builds no number
+    # of a million digits
     if not -COIN <= found <= COIN or found.as_tuple().exponent < -8:  # type: ignore[operator]  # finite: an int
         raise wrong(where, "has an amount out of range or finer than a satoshi")
     return int(found.scaleb(8))

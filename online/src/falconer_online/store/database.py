@@ -123,7 +123,9 @@ class Database:
         try:
             yield
         except exc.DBAPIError as error:
-            raise _refusal(self.path, error) from None
+            if not isinstance(error.orig, sqlite3.Error):
+                raise
+            raise _refusal_of(self.path, error.orig) from None
         except sqlite3.Error as error:
             raise _refusal_of(self.path, error) from None
 
@@ -157,13 +159,6 @@ def _engine(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
-
-
-def _refusal(path: Path, error: exc.DBAPIError) -> FalconerError:
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        return _refusal_of(path, cause)
-    return StateError("store-fault", f"the database {safe(str(path))} failed: {safe(str(cause))}")
 
 
 def _refusal_of(path: Path, error: sqlite3.Error) -> FalconerError:

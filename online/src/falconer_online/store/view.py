@@ -48,7 +48,7 @@ class View:
         """The wallet of that name; without a name the only one.
 
         Raises:
-            UsageError: `wallet-unknown`, `wallet-ambiguous`. StateError: `wallet-none`.
+            UsageError: `wallet-ambiguous`. StateError: `wallet-none`, `wallet-unknown`.
         """
         found = self.wallets()
         if not found:
@@ -65,7 +65,7 @@ class View:
         for row in found:
             if row.name == name:
                 return row
-        raise UsageError(
+        raise StateError(
             "wallet-unknown",
             f"no wallet is called '{safe(name)}'",
             remedy="falconer wallet list shows the names",
@@ -75,12 +75,12 @@ class View:
         """The wallet of that id.
 
         Raises:
-            UsageError: `wallet-unknown`.
+            StateError: `wallet-unknown`.
         """
         for row in self.wallets():
             if row.wallet_id == wallet_id:
                 return row
-        raise UsageError("wallet-unknown", f"no wallet with the id {safe(wallet_id)} is registered here")
+        raise StateError("wallet-unknown", f"no wallet with the id {safe(wallet_id)} is registered here")
 
     def policies(self, wallet_id: str) -> tuple[PolicyRow, ...]:
         """The whole chain of policies of a wallet, oldest first."""
