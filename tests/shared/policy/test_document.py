@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +26,7 @@ from falconer_shared.policy.parts import (
 from falconer_shared.policy.values import JUDGED, RULES, Kind, check_value, read_value, write_value
 from falconer_shared.units import MAX_MONEY
 from tests.support.policies import PolicyDraft, SshKey, holders
+from tests.support.treasury import stranger_address
 
 HOT = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 COLD = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry"
@@ -176,7 +178,30 @@ def test_lists_are_bounded():
     refused("policy-malformed", PolicyDraft(tiers=(ApprovalTier(MAX_MONEY + 1, 1, "desk"),)))
     refused("policy-malformed", PolicyDraft(version=0))
     refused("policy-malformed", PolicyDraft(admins=tuple(reversed(holders("admin-a", "admin-b")))))
-    assert MAX_ADDRESSES == 256
+    PolicyDraft(tiers=(ApprovalTier(MAX_MONEY, 1, "desk"),)).policy()
+    PolicyDraft(version=MAX_VERSION).policy()
+    refused("policy-malformed", PolicyDraft(version=MAX_VERSION + 1))
+    members = holders(*many[:-1])
+    names = tuple(holder.name for holder in members)
+    draft = PolicyDraft(
+        approvers=members, groups=(Group("desk", names),), tiers=(ApprovalTier(0, MAX_PEOPLE, "desk"),)
+    )
+    assert Policy.parse(draft.text()) == draft.policy()
+    book = {f"a{number:03d}": stranger_address(number) for number in range(MAX_ADDRESSES + 1)}
+    refused("policy-malformed", PolicyDraft(addresses=book))
+    book.popitem()
+    assert len(Policy.parse(PolicyDraft(addresses=book).text()).addresses) == MAX_ADDRESSES
+
+
+def test_parts_that_no_text_gives_are_a_programmers_mistake():
+    policy = full_draft().policy()
+    with pytest.raises(ValueError, match="every rule"):
+        dataclasses.replace(policy, rules=policy.rules[1:])
+    with pytest.raises(ValueError, match="every rule"):
+        dataclasses.replace(policy, rules=tuple(reversed(policy.rules)))
+    cold = policy.addresses[0]
+    with pytest.raises(ValueError, match="named_address"):
+        dataclasses.replace(policy, addresses=(dataclasses.replace(cold, script=b"\x51"),))
 
 
 def test_names_are_unique():
