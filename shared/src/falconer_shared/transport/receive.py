@@ -147,10 +147,9 @@ class Receiver:
             self._take_part(found, dialect.name)
 
     def _take_whole(self, received: Received) -> None:
-        under_way = any(session.assembly.have > 1 for session in self._sessions.values())
         self._single_seen = self._single_seen + 1 if received == self._single else 1
         self._single = received
-        if under_way and self._single_seen < INSISTENCE:
+        if self._sessions and self._single_seen < INSISTENCE:
             raise Malformed(
                 "qr-single-during-parts",
                 "a code with another, whole message came between the parts of a longer one",
