@@ -42,8 +42,9 @@ def animate(
             version = code.version
             write(f"{_HOME}{code.terminal(paint)}{caption(shown + 1)}{_REST_OF_LINE}")
             shown += 1
-            due = max(due + 1 / frames_per_second, time.monotonic())
-            if wait(due - time.monotonic()):
+            now = time.monotonic()
+            due = max(due + 1 / frames_per_second, now)
+            if wait(due - now):
                 return shown
         while not wait(1.0):
             pass
