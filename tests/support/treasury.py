@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 import wallycore
 from embit.bip32 import HDKey
+from embit.ec import PrivateKey
 from embit.networks import NETWORKS
 
 from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput
+from falconer_shared.descriptor.ast import InputKind
 from falconer_shared.descriptor.parse import descriptor_checksum
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.roles.create import build_psbt
@@ -56,6 +58,47 @@ def wpkh_descriptor(seed: int = 1) -> str:
 def wsh_descriptor(threshold: int = 2, seeds: Sequence[int] = (1, 2, 3), form: str = "sortedmulti") -> str:
     keys = ",".join(f"{key_expression(seed, MULTI_PATH)}/<0;1>/*" for seed in seeds)
     return with_checksum(f"wsh({form}({threshold},{keys}))")
+
+
+FORMS = ("pkh", "sh-wpkh", "wpkh", "tr", "sh", "sh-wsh", "wsh")
+"""Every form of a wallet, by the names that `wallet compose --form` takes."""
+
+PATHS = {
+    "pkh": "44h/1h/0h",
+    "sh-wpkh": "49h/1h/0h",
+    "wpkh": "84h/1h/0h",
+    "tr": "86h/1h/0h",
+    "sh": "45h",
+    "sh-wsh": "48h/1h/0h/1h",
+    "wsh": "48h/1h/0h/2h",
+}
+"""Where keys of that form come from by custom (BIP 44, 45, 48, 49, 84, 86)."""
+
+_SHAPES = {
+    "pkh": "pkh({})",
+    "sh-wpkh": "sh(wpkh({}))",
+    "wpkh": "wpkh({})",
+    "tr": "tr({})",
+    "sh": "sh({})",
+    "sh-wsh": "sh(wsh({}))",
+    "wsh": "wsh({})",
+}
+
+
+def descriptor_of(
+    form: str, threshold: int = 2, seeds: Sequence[int] = (1, 2, 3), script: str = "sortedmulti"
+) -> str:
+    """The descriptor of a form: of the first seed, or of all where the form takes several keys."""
+    keys = [f"{key_expression(seed, PATHS[form])}/<0;1>/*" for seed in seeds]
+    several = form in {"sh", "sh-wsh", "wsh"}
+    inner = f"{script}({threshold},{','.join(keys)})" if several else keys[0]
+    return with_checksum(_SHAPES[form].format(inner))
+
+
+def wallet_of(
+    form: str, threshold: int = 2, seeds: Sequence[int] = (1, 2, 3), script: str = "sortedmulti"
+) -> RegisteredWallet:
+    return RegisteredWallet.register(form, Network.REGTEST, descriptor_of(form, threshold, seeds, script))
 
 
 def wpkh_wallet(seed: int = 1, name: str = "treasury") -> RegisteredWallet:
@@ -144,8 +187,21 @@ def ecdsa(secret: bytes, digest: bytes, sighash: int = 1) -> bytes:
     return bytes(wallycore.ec_sig_to_der(compact)) + bytes((sighash,))
 
 
+def schnorr(secret: bytes, digest: bytes, sighash: int = 0) -> bytes:
+    """A signature by taproot's output key of `secret` without scripts, tweaked by embit, signed by libwally."""
+    tweaked = PrivateKey(secret).taproot_tweak().secret
+    signature = wallycore.ec_sig_from_bytes(tweaked, digest, wallycore.EC_FLAG_SCHNORR)
+    return bytes(signature) + (bytes((sighash,)) if sighash else b"")
+
+
+def signature_of(secret: bytes, item: object) -> bytes:
+    """The signature that an input takes, of the kind that it takes."""
+    sign = schnorr if item.kind is InputKind.TAPROOT else ecdsa  # type: ignore[attr-defined]
+    return sign(secret, item.digest, item.sighash)  # type: ignore[attr-defined]
+
+
 def signed(psbt: UntrustedPsbt, verified: object, seeds: Sequence[int]) -> UntrustedPsbt:
-    """`psbt` with the partial signatures of those seeds on every input; `verified` gives the digests."""
+    """`psbt` with the signatures of those seeds on every input; `verified` gives the digests."""
     inputs = verified.inputs  # type: ignore[attr-defined]
     keys = verified.wallet.keys  # type: ignore[attr-defined]
     by_fingerprint = {root(seed).my_fingerprint: seed for seed in seeds}
@@ -155,5 +211,6 @@ def signed(psbt: UntrustedPsbt, verified: object, seeds: Sequence[int]) -> Untru
             seed = by_fingerprint.get(key.fingerprint)
             if seed is not None:
                 secret = private_key(seed, key.origin, item.place)
-                additions.setdefault(item.index, {})[b"\x02" + pubkey] = ecdsa(secret, item.digest)
+                name = b"\x13" if item.kind is InputKind.TAPROOT else b"\x02" + pubkey
+                additions.setdefault(item.index, {})[name] = signature_of(secret, item)
     return psbt.with_fields(input_add=additions)

@@ -14,9 +14,12 @@ from falconer_offline.keys.private import PrivateNode
 from falconer_offline.review import ReviewedTransaction
 from falconer_offline.state.journal import Reservation
 from falconer_shared.bitcoin.curve import parse_der
+from falconer_shared.bitcoin.sighash import SIGHASH_DEFAULT
+from falconer_shared.descriptor.ast import InputKind
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.build import new_psbt
-from falconer_shared.psbt.fields import InputType, field_key
+from falconer_shared.psbt.views import signature_field
+from falconer_shared.verify.inputs import VerifiedInput
 from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
 
 
@@ -47,21 +50,31 @@ def sign(
             branch = branches.get(item.place.branch)
             if branch is None:
                 branch = branches[item.place.branch] = account.derive(item.place.branch)
-            der = branch.derive(item.place.index).sign(item.digest)
-            r, _ = parse_der(der)
+            signature, r = _signature(branch.derive(item.place.index), item)
             if r in seen:
                 raise VerificationError(
                     "nonce-repeated", "two signatures share a nonce, which would give the key away"
                 )
             seen.add(r)
-            found[item.scripts.pubkeys[position]] = der + bytes((item.sighash,))
+            found[item.scripts.signing_keys[position]] = signature
     answer = new_psbt(verified.tx).with_fields(
         input_add={
-            index: {field_key(InputType.PARTIAL_SIG, key): signature for key, signature in found.items()}
+            index: dict(signature_field(key, signature) for key, signature in found.items())
             for index, found in enumerate(signatures)
         }
     )
     return verify_signatures(verified, answer)
+
+
+def _signature(key: PrivateNode, item: VerifiedInput) -> tuple[bytes, int]:
+    """The signature as it goes into a PSBT, and its r. Which kind it is, the proven script decided (A052)."""
+    if item.kind is InputKind.TAPROOT:
+        schnorr = key.sign_taproot(item.digest)
+        # BIP 341: DEFAULT is written by leaving the byte out
+        written = b"" if item.sighash == SIGHASH_DEFAULT else bytes((item.sighash,))
+        return schnorr + written, int.from_bytes(schnorr[:32], "big")
+    der = key.sign(item.digest)
+    return der + bytes((item.sighash,)), parse_der(der)[0]
 
 
 def _account(reviewed: ReviewedTransaction, position: int, master: PrivateNode) -> PrivateNode:

@@ -263,4 +263,5 @@ def test_nothing_here_can_sign():
         "secp256k1_ecdsa_verify",
         "secp256k1_schnorrsig_verify",
         "secp256k1_xonly_pubkey_parse",
+        "secp256k1_xonly_pubkey_tweak_add",
     }

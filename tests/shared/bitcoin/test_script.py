@@ -24,9 +24,12 @@ from falconer_shared.bitcoin.script import (
     p2wpkh,
     p2wsh,
     push,
+    read_pushes,
     sha256,
     witness_program,
 )
+from falconer_shared.errors import Malformed
+from tests.support.refusal import outcome, refused
 
 KEYS = [bytes((2 + i % 2,)) + hashlib.sha256(bytes((i,))).digest() for i in range(21)]
 H20, H32 = bytes(range(20)), bytes(range(32))
@@ -195,3 +198,43 @@ def test_hashes_agree_with_wallycore(data):
     assert sha256(data) == wallycore.sha256(data)
     assert double_sha256(data) == wallycore.sha256d(data)
     assert hash160(data) == wallycore.hash160(data)
+
+
+ITEMS = st.lists(st.binary(min_size=2, max_size=600) | st.just(b""), max_size=6)
+
+
+@given(ITEMS)
+def test_pushes_are_read_as_they_were_written(items):
+    assert read_pushes(b"".join(push(item) for item in items)) == tuple(items)
+
+
+@given(st.binary(max_size=80))
+def test_whatever_is_read_has_one_spelling(script):
+    items, rule = outcome(lambda: read_pushes(script))
+    if rule is None:
+        assert b"".join(push(item) for item in items) == script
+    else:
+        assert rule == "script-not-pushes"
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["02aabb", "00", "", "4b" + "aa" * 75, "4c4c" + "aa" * 76, "4cff" + "aa" * 255, "4d0001" + "aa" * 256],
+)
+def test_the_shortest_pushes(script):
+    read_pushes(bytes.fromhex(script))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("01aa", "0101", "0110", "0181"),  # one byte: OP_1, OP_16 and OP_1NEGATE say three of them
+        *("4c00", "4c02aabb", "4c4b" + "aa" * 75, "4d4c00" + "aa" * 76, "4dff00" + "aa" * 255),  # longer than needed
+        *("4e00010000" + "aa" * 256, "4e"),  # nothing that can be pushed needs four bytes of length
+        *("02aa", "4c", "4c4c", "4d00", "4d0001aa"),  # cut short
+        *("51", "4f", "60", "61", "ac", "02aabb75"),  # no push of bytes
+    ],
+)
+def test_other_scripts_are_no_pushes(script):
+    with refused("script-not-pushes", Malformed):
+        read_pushes(bytes.fromhex(script))

@@ -1,4 +1,4 @@
-"""Scripts, spending plans and weights of the two forms."""
+"""Scripts, spending plans and weights of every form."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from pathlib import Path
 
 import bdkpython as bdk
 import pytest
+from embit.ec import PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from falconer_shared.bitcoin.script import hash160, p2pkh
+from falconer_shared.bitcoin.script import hash160, p2pkh, p2sh, read_pushes
 from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput
-from falconer_shared.descriptor.ast import MAX_SIGNATURE_BYTES, InputKind, Scripts, worst_case_weight
+from falconer_shared.descriptor.ast import (
+    MAX_SCHNORR_BYTES,
+    MAX_SIGNATURE_BYTES,
+    InputKind,
+    Node,
+    Scripts,
+    worst_case_weight,
+)
 from falconer_shared.descriptor.checksum import with_checksum
-from falconer_shared.descriptor.forms import Multi, Wpkh, Wsh
+from falconer_shared.descriptor.forms import Multi, NestedSegwit, Pkh, Sh, Tr, Wpkh, Wsh
 from falconer_shared.errors import VerificationError
 from falconer_shared.units import Amount
 from tests.support.descriptors import keys
@@ -25,6 +33,19 @@ from tests.support.descriptors import keys
 
 def wsh(k: int, n: int, *, in_order: bool = True) -> Wsh:
     return Wsh(Multi(k, keys(n), in_order))
+
+
+def sh(k: int, n: int, *, in_order: bool = True) -> Sh:
+    return Sh(Multi(k, keys(n), in_order))
+
+
+KEY = keys(1)[0]
+EVERY_FORM = [
+    Pkh(KEY), Wpkh(KEY), Tr(KEY), NestedSegwit(Wpkh(KEY)), sh(1, 1), sh(2, 3), sh(2, 3, in_order=False), sh(1, 15), sh(15, 15),
+    NestedSegwit(wsh(2, 3)), NestedSegwit(wsh(20, 20)), NestedSegwit(wsh(1, 7, in_order=False)), wsh(1, 1), wsh(2, 3), wsh(3, 5),
+    wsh(15, 16), wsh(17, 20), wsh(20, 20), wsh(1, 7), wsh(1, 8),
+]  # fmt: skip
+"""Every form; with sizes on both sides of the bounds of pushes (75, 255) and lengths (252)."""
 
 
 def signature(pubkey: bytes, size: int = MAX_SIGNATURE_BYTES) -> bytes:
@@ -53,9 +74,55 @@ def test_wsh_scripts() -> None:
     assert node.script_code(scripts) == witness_script
 
 
-def test_wsh_refuses_the_scripts_of_another_form() -> None:
-    with pytest.raises(ValueError, match="not of a wsh"):
-        wsh(1, 2).script_code(Wpkh(keys(1)[0]).script(0, 0))
+def test_pkh_scripts() -> None:
+    node = Pkh(KEY)
+    scripts = node.script(1, 7)
+    pubkey = KEY.child(1, 7)
+    assert scripts == Scripts(p2pkh(hash160(pubkey)), None, None, (pubkey,))
+    assert node.script_code(scripts) == scripts.script_pubkey
+    assert scripts.signing_keys == (pubkey,)
+
+
+def test_tr_scripts() -> None:
+    node = Tr(KEY)
+    scripts = node.script(0, 3)
+    pubkey = KEY.child(0, 3)
+    theirs = bytes(PublicKey.parse(pubkey).taproot_tweak(b"").xonly())
+    assert scripts == Scripts(b"\x51\x20" + theirs, None, None, (pubkey,), pubkey[1:])
+    assert scripts.signing_keys == (theirs,)
+    with pytest.raises(ValueError, match="no script code"):
+        node.script_code(scripts)
+
+
+def test_tr_does_not_care_which_of_two_points_was_derived() -> None:
+    pubkey = KEY.child(0, 3)
+    other = bytes([pubkey[0] ^ 1]) + pubkey[1:]
+    assert Tr(KEY).assemble([pubkey]).script_pubkey == Tr(KEY).assemble([other]).script_pubkey
+
+
+def test_sh_scripts() -> None:
+    node = sh(2, 3, in_order=False)
+    scripts = node.script(0, 0)
+    redeem_script = wsh(2, 3, in_order=False).script(0, 0).witness_script
+    assert scripts == Scripts(p2sh(hash160(redeem_script or b"")), redeem_script, None, scripts.pubkeys)
+    assert node.script_code(scripts) == redeem_script
+
+
+@pytest.mark.parametrize("inner", [Wpkh(KEY), wsh(2, 3)])
+def test_nested_scripts(inner: Wpkh | Wsh) -> None:
+    native, scripts = inner.script(1, 2), NestedSegwit(inner).script(1, 2)
+    assert scripts == Scripts(
+        p2sh(hash160(native.script_pubkey)), native.script_pubkey, native.witness_script, native.pubkeys
+    )
+    # BIP 143: the digest is that of the native form
+    assert NestedSegwit(inner).script_code(scripts) == inner.script_code(native)
+    assert NestedSegwit(inner).input_kind is InputKind.SEGWIT_V0
+
+
+@pytest.mark.parametrize("node", [wsh(1, 2), sh(1, 2)])
+def test_the_scripts_of_another_form_are_refused(node: Wsh | Sh) -> None:
+    with pytest.raises(ValueError, match=r"not of a w?sh descriptor"):
+        node.script_code(Wpkh(KEY).script(0, 0))
 
 
 def test_pubkeys_keep_the_order_of_the_descriptor_whatever_the_script_does() -> None:
@@ -92,8 +159,46 @@ def test_a_wpkh_witness() -> None:
     assert plan.satisfy({pubkey: b"sig"}, scripts) == (b"", (b"sig", pubkey))
 
 
-@pytest.mark.parametrize("node", [Wpkh(keys(1)[0]), wsh(2, 3), wsh(20, 20)])
-def test_a_plan_needs_enough_keys(node: Wpkh | Wsh) -> None:
+def test_a_pkh_script_sig() -> None:
+    scripts = Pkh(KEY).script(0, 0)
+    (pubkey,) = scripts.pubkeys
+    plan = Pkh(KEY).plan([0], 0, 0xFFFFFFFD)
+    assert plan.satisfy({pubkey: b"sig"}, scripts) == (b"\x03sig\x21" + pubkey, ())
+
+
+def test_a_tr_witness_is_the_signature_of_the_output_key() -> None:
+    scripts = Tr(KEY).script(0, 0)
+    plan = Tr(KEY).plan([0], 0, 0xFFFFFFFD)
+    assert plan.satisfy({scripts.script_pubkey[2:]: b"sig"}, scripts) == (b"", (b"sig",))
+    with pytest.raises(VerificationError) as caught:
+        plan.satisfy({scripts.pubkeys[0]: b"sig", scripts.internal_key or b"": b"sig"}, scripts)
+    assert caught.value.rule == "signature-missing"
+
+
+def test_an_sh_script_sig() -> None:
+    node = sh(2, 3)
+    scripts = node.script(0, 0)
+    script_sig, witness = node.plan([0, 2], 0, 0).satisfy(
+        {pubkey: signature(pubkey, 71) for pubkey in scripts.pubkeys}, scripts
+    )
+    dummy, *signatures, redeem_script = read_pushes(script_sig)
+    assert (dummy, redeem_script, witness) == (b"", scripts.redeem_script, ())
+    in_script = sorted((scripts.pubkeys[0], scripts.pubkeys[2]))
+    assert signatures == [signature(pubkey, 71) for pubkey in in_script]
+
+
+@pytest.mark.parametrize("inner", [Wpkh(KEY), wsh(2, 3)])
+def test_a_nested_witness_is_the_native_one(inner: Wpkh | Wsh) -> None:
+    native, scripts = inner.script(0, 0), NestedSegwit(inner).script(0, 0)
+    signatures = {pubkey: signature(pubkey) for pubkey in native.pubkeys}
+    everybody = range(len(inner.keys))
+    script_sig, witness = NestedSegwit(inner).plan(everybody, 0, 0).satisfy(signatures, scripts)
+    assert read_pushes(script_sig) == (native.script_pubkey,)
+    assert witness == inner.plan(everybody, 0, 0).satisfy(signatures, native)[1]
+
+
+@pytest.mark.parametrize("node", EVERY_FORM)
+def test_a_plan_needs_enough_keys(node: Node) -> None:
     enough = range(node.threshold)
     assert node.plan(enough, 0, 0).positions == tuple(enough)
     with pytest.raises(VerificationError) as caught:
@@ -167,23 +272,11 @@ def transaction(scripts: list[Scripts], satisfied: list[tuple[bytes, tuple[bytes
 
 
 @pytest.mark.parametrize("input_count", [1, 2, 5])
-@pytest.mark.parametrize(
-    "node",
-    [
-        Wpkh(keys(1)[0]),
-        wsh(1, 1),
-        wsh(2, 3),
-        wsh(3, 5),
-        wsh(15, 16),
-        wsh(17, 20),
-        wsh(20, 20),
-        wsh(1, 7),
-        wsh(1, 8),
-    ],
-)
+@pytest.mark.parametrize("node", EVERY_FORM, ids=lambda node: f"{node.text().partition('[')[0]}{len(node.keys)}")
 def test_the_worst_case_weight_is_the_weight_with_the_longest_signatures(
-    node: Wpkh | Wsh, input_count: int
+    node: Node, input_count: int
 ) -> None:
+    most = MAX_SCHNORR_BYTES if node.input_kind is InputKind.TAPROOT else MAX_SIGNATURE_BYTES
     places = [node.script(0, index) for index in range(input_count)]
     plan = node.plan(range(len(node.keys)), 0, 0)
 
@@ -191,21 +284,25 @@ def test_the_worst_case_weight_is_the_weight_with_the_longest_signatures(
         return transaction(
             places,
             [
-                plan.satisfy({key: signature(key, size) for key in scripts.pubkeys}, scripts)
+                plan.satisfy({key: signature(key, size) for key in scripts.signing_keys}, scripts)
                 for scripts in places
             ],
         )
 
-    longest = signed(MAX_SIGNATURE_BYTES)
-    worst = worst_case_weight(node, len(longest.serialize_stripped()), input_count)
+    longest = signed(most)
+    bare = transaction(places, [(b"", ()) for _ in places])
+    worst = worst_case_weight(node, len(bare.serialize_stripped()), input_count)
     assert worst == longest.weight()
-    assert signed(MAX_SIGNATURE_BYTES - 1).weight() == worst - input_count * node.threshold
+    byte = 4 if node.input_kind is InputKind.LEGACY else 1
+    saved = worst - signed(most - 1).weight() - input_count * node.threshold * byte
+    # a shorter scriptSig may also take a shorter length before it
+    assert saved in {0, input_count * 2 * 4} if byte == 4 else saved == 0
     assert plan.weight == node.max_satisfaction_weight
 
 
 @pytest.mark.parametrize(
-    "node", [Wpkh(keys(1)[0]), wsh(1, 1), wsh(2, 3), wsh(5, 7), wsh(15, 16), wsh(20, 20)]
+    "node", EVERY_FORM, ids=lambda node: f"{node.text().partition('[')[0]}{len(node.keys)}"
 )
-def test_rust_miniscript_counts_the_same_weight(node: Wpkh | Wsh) -> None:
+def test_rust_miniscript_counts_the_same_weight(node: Node) -> None:
     theirs = bdk.Descriptor(with_checksum(node.text()), bdk.NetworkKind.TEST).max_weight_to_satisfy()
     assert theirs == node.max_satisfaction_weight

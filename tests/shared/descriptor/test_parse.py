@@ -1,4 +1,4 @@
-"""Descriptor text: the two forms that are taken, and every way of being something else."""
+"""Descriptor text: the forms that are taken, and every way of being something else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.descriptor.ast import InputKind
 from falconer_shared.descriptor.checksum import MAX_DESCRIPTOR_CHARACTERS, with_checksum
-from falconer_shared.descriptor.forms import Multi, Wpkh, Wsh
+from falconer_shared.descriptor.forms import Multi, NestedSegwit, Pkh, Sh, Tr, Wpkh, Wsh
 from falconer_shared.descriptor.parse import MAX_DEPTH, parse_canonical, parse_descriptor
 from falconer_shared.errors import FalconerError, Malformed, VerificationError
 from tests.support.descriptors import TAIL, fingerprint, full_key, parse, xprv, xpub
@@ -63,6 +64,42 @@ def test_a_multisig_without_keys() -> None:
     refused("descriptor-threshold", "wsh(multi())")
 
 
+@pytest.mark.parametrize("form", ["multi", "sortedmulti"])
+def test_what_sh_holds_can_be_pushed(form: str) -> None:
+    """BIP 383, A036: 15 keys make 513 bytes, 16 make 547, and 520 are pushed at once."""
+    for k in (1, 15):
+        node = parse(f"sh({form}({k},{','.join(full_key(seed) for seed in range(15))}))")
+        assert len(node.script(0, 0).redeem_script or b"") == 513
+    error = refused(
+        "descriptor-redeem-script-too-large", f"sh({form}(1,{','.join(full_key(seed) for seed in range(16))}))"
+    )
+    assert error.details == {"bytes": 547, "limit": 520}
+    # in a witness the same script may stand, nested or not
+    parse(f"sh(wsh({form}(1,{','.join(full_key(seed) for seed in range(20))})))")
+
+
+@pytest.mark.parametrize(
+    ("body", "form", "kind"),
+    [
+        (f"pkh({K1})", Pkh, InputKind.LEGACY),
+        (f"wpkh({K1})", Wpkh, InputKind.SEGWIT_V0),
+        (f"tr({K1})", Tr, InputKind.TAPROOT),
+        (f"sh(wpkh({K1}))", NestedSegwit, InputKind.SEGWIT_V0),
+        (f"sh(multi(1,{K1},{K2}))", Sh, InputKind.LEGACY),
+        (f"sh(sortedmulti(2,{K1},{K2}))", Sh, InputKind.LEGACY),
+        (f"sh(wsh(multi(1,{K1},{K2})))", NestedSegwit, InputKind.SEGWIT_V0),
+        (f"sh(wsh(sortedmulti(2,{K1},{K2})))", NestedSegwit, InputKind.SEGWIT_V0),
+        (f"wsh(sortedmulti(2,{K1},{K2}))", Wsh, InputKind.SEGWIT_V0),
+    ],
+)
+def test_every_form_that_is_taken(body: str, form: type, kind: InputKind) -> None:
+    node = parse(body)
+    assert type(node) is form
+    assert node.input_kind is kind
+    assert node.text() == body
+    assert parse_canonical(body, Network.REGTEST) == node
+
+
 def test_more_keys_than_consensus_counts() -> None:
     refused("descriptor-too-many-keys", f"wsh(multi(1,{','.join(full_key(seed) for seed in range(21))}))")
 
@@ -71,12 +108,12 @@ def test_more_keys_than_consensus_counts() -> None:
     "body",
     [
         *(
-            f"pkh({K1})",
-            f"sh(wpkh({K1}))",
-            f"sh(wsh(multi(1,{K1})))",
-            f"sh(multi(1,{K1}))",
-            f"tr({K1})",
             f"combo({K1})",
+            f"tr({K1},pk({K2}))",
+            f"tr({K1},{{pk({K2}),pk({K3})}})",
+            f"sh(pkh({K1}))",
+            f"sh(pk({K1}))",
+            f"sh(wsh(pk({K1})))",
         ),
         *(
             f"pk({K1})",
@@ -103,7 +140,9 @@ def test_forms_of_other_programs_are_named_as_such(body: str) -> None:
         "wsh()", f"wsh({K1})", f"wsh(wsh(multi(1,{K1})))", f"wsh(wpkh({K1}))", f"wsh(multi(1,{K1}),multi(1,{K2}))",
         f"wsh(multi(1,{K1}),1)", f"wsh(multi(1,{K1})multi(1,{K2}))", f"wsh(multi(1,{K1},))", f"wsh(multi(1,,{K1}))",
         f"wsh(multi(1),(1,{K1}))", f"wsh(multi(1,multi(1,{K1})))", f"wsh(multi(1,{{{K1}}}))x", K1, f"#{K1}",
-        f"wsh(:multi(1,{K1}))x(",
+        f"wsh(:multi(1,{K1}))x(", f"sh(sh(wpkh({K1})))", f"sh(tr({K1}))", f"wsh(tr({K1}))", f"wsh(sh(multi(1,{K1})))",
+        "sh()", f"sh({K1})", f"sh(wpkh({K1}),{K2})", f"sh(wsh(wpkh({K1})))", f"sh(wpkh({K1}))x(", "tr()", f"pkh({K1},{K2})",
+        f"tr(wpkh({K1}))", f"pkh(pkh({K1}))", f"sh(wpkh(multi(1,{K1})))",
     ],
 )  # fmt: skip
 def test_what_is_no_descriptor_anywhere(body: str) -> None:
@@ -127,7 +166,7 @@ def test_no_white_space_after_the_checksum(end: str) -> None:
 
 def test_depth_is_bounded_before_recursion() -> None:
     # at the bound the text is judged for what it is, beyond it not at all
-    refused("descriptor-form-unsupported", "sh(" * MAX_DEPTH + ")" * MAX_DEPTH)
+    refused("descriptor-syntax", "sh(" * MAX_DEPTH + ")" * MAX_DEPTH)
     refused("descriptor-too-deep", "sh(" * (MAX_DEPTH + 1) + ")" * (MAX_DEPTH + 1))
     refused("descriptor-too-deep", "tr(a," + "{" * MAX_DEPTH)
 

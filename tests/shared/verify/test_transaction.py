@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from falconer_shared.bitcoin.transaction import Transaction
+from falconer_shared.bitcoin.transaction import Transaction, TxOutput
+from falconer_shared.descriptor.ast import InputKind
 from falconer_shared.errors import FalconerError, VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.units import Amount, FeeRate, Weight
@@ -593,15 +594,19 @@ class TestSecondOpinion:
         verified = check(Payment(WALLET).psbt().serialize())
         item = verified.inputs[0]
         code = WALLET.descriptor.script_code(item.scripts)
-        good = Question(0, code, item.amount, 1, item.digest)
-        must_agree(verified.tx.serialize_stripped(), [good])
-        for bad in (
-            dataclasses.replace(good, digest=bytes(32)),
-            dataclasses.replace(good, amount=Amount(item.amount + 1)),
-            dataclasses.replace(good, index=1),
+        good = Question(0, InputKind.SEGWIT_V0, code, 1, item.digest)
+        spent = [TxOutput(each.amount, each.script_pubkey) for each in verified.inputs]
+        dearer = [TxOutput(Amount(item.amount + 1), item.script_pubkey), spent[1]]
+        must_agree(verified.tx.serialize_stripped(), [good], spent)
+        for bad, amounts in (
+            (dataclasses.replace(good, digest=bytes(32)), spent),
+            (dataclasses.replace(good, kind=InputKind.LEGACY), spent),
+            (dataclasses.replace(good, kind=InputKind.TAPROOT), spent),
+            (good, dearer),
+            (dataclasses.replace(good, index=1), spent),
         ):
             with pytest.raises(VerificationError) as caught:
-                must_agree(verified.tx.serialize_stripped(), [bad])
+                must_agree(verified.tx.serialize_stripped(), [bad], amounts)
             assert caught.value.rule == "second-opinion-differs"
 
 

@@ -33,9 +33,10 @@ BOTH = [WPKH, WSH]
 
 @dataclass
 class Hints:
-    """The one field of a PSBT map that ownership reads."""
+    """The fields of a PSBT map that ownership reads."""
 
     bip32_derivations: Mapping[bytes, tuple[bytes, Path]] = field(default_factory=dict)
+    tap_bip32_derivations: Mapping[bytes, tuple[tuple[bytes, ...], bytes, Path]] = field(default_factory=dict)
 
 
 def script(wallet: RegisteredWallet, branch: int, index: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Extended private keys (BIP 32) and ECDSA signatures, on libsecp256k1 through coincurve's C handle.
+"""Extended private keys (BIP 32), ECDSA and BIP 340 signatures, on libsecp256k1 through coincurve's C handle.
 
-A signature is deterministic: RFC 6979, and where r comes out high, again with the counter that Bitcoin Core
-feeds in as extra entropy (`CKey::Sign`), until r is low. So every signature can be computed again by another
-program and compared (A088, A089).
+A signature is deterministic. ECDSA: RFC 6979, and where r comes out high, again with the counter that Bitcoin Core
+feeds in as extra entropy (`CKey::Sign`), until r is low. BIP 340: auxiliary data of 32 zero bytes (ADR 0009). So
+every signature can be computed again by another program and compared (A088, A089).
 
 Python cannot wipe memory. Objects of this module are kept for as short as possible and never shown.
 """
@@ -16,6 +16,7 @@ from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
 from falconer_shared.bitcoin.bip32 import HARDENED, ExtendedPublicKey
+from falconer_shared.bitcoin.taproot import key_path_tweak
 from falconer_shared.errors import VerificationError
 
 SEED_SIZES = range(16, 65)
@@ -23,6 +24,11 @@ SEED_SIZES = range(16, 65)
 
 MAX_LOW_R_TRIALS = 256
 """Each trial succeeds with probability 1/2: 256 failures in a row do not happen by chance."""
+
+AUXILIARY_DATA = bytes(32)
+"""What BIP 340 lets a signer mix into the nonce, which is a hash of key and message in any case. Zeros are what
+libsecp256k1 takes for "none".
+"""
 
 _CONTEXT = GLOBAL_CONTEXT.ctx
 
@@ -126,3 +132,24 @@ class PrivateNode:
         size = ffi.new("size_t *", 72)
         lib.secp256k1_ecdsa_signature_serialize_der(_CONTEXT, output, size, signature)
         return bytes(ffi.buffer(output, size[0]))
+
+    def sign_taproot(self, digest: bytes) -> bytes:
+        """A BIP 340 signature over a 32-byte digest by the output key of this key without scripts (BIP 86): 64 bytes.
+
+        The tweak goes on the private key whose point has even y (BIP 341, `taproot_tweak_seckey`).
+        """
+        if len(digest) != 32:
+            raise ValueError("a digest has 32 bytes")
+        tweak = key_path_tweak(self.public().pubkey[1:])
+        pair = ffi.new("secp256k1_keypair *")
+        signature = ffi.new("unsigned char[64]")
+        try:
+            if (
+                lib.secp256k1_keypair_create(_CONTEXT, pair, self._secret) != 1
+                or lib.secp256k1_keypair_xonly_tweak_add(_CONTEXT, pair, tweak) != 1
+                or lib.secp256k1_schnorrsig_sign32(_CONTEXT, signature, digest, pair, AUXILIARY_DATA) != 1
+            ):
+                raise RuntimeError("libsecp256k1 did not sign with a checked key")
+        finally:
+            ffi.memmove(pair, bytes(ffi.sizeof("secp256k1_keypair")), ffi.sizeof("secp256k1_keypair"))
+        return bytes(ffi.buffer(signature))

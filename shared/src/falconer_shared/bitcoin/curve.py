@@ -57,10 +57,22 @@ def tweak_add(pubkey: bytes, tweak: bytes, where: str = "public key") -> bytes:
     point = _point(pubkey, where)
     if lib.secp256k1_ec_pubkey_tweak_add(_CONTEXT, point, tweak) != 1:
         raise VerificationError("curve-tweak-invalid", f"{where}: no key can be derived with this tweak")
-    output = ffi.new("unsigned char[33]")
-    size = ffi.new("size_t *", PUBKEY_SIZE)
-    lib.secp256k1_ec_pubkey_serialize(_CONTEXT, output, size, point, _COMPRESSED)
-    return bytes(ffi.buffer(output))
+    return _serialized(point)
+
+
+def xonly_tweak_add(key: bytes, tweak: bytes, where: str = "x-only key") -> bytes:
+    """The x of `key + tweak * G`, where `key` is the point with even y (BIP 341); `tweak` has 32 bytes.
+
+    Raises:
+        Malformed: `xonly-key-malformed`.
+        VerificationError: `curve-tweak-invalid`.
+    """
+    if len(tweak) != 32:
+        raise ValueError("a tweak has 32 bytes")
+    tweaked = ffi.new("secp256k1_pubkey *")
+    if lib.secp256k1_xonly_pubkey_tweak_add(_CONTEXT, tweaked, _xonly(key, where), tweak) != 1:
+        raise VerificationError("curve-tweak-invalid", f"{where}: no key can be derived with this tweak")
+    return _serialized(tweaked)[1:]
 
 
 def parse_der(signature: bytes, where: str = "signature") -> tuple[int, int]:
@@ -129,6 +141,13 @@ def _point(pubkey: bytes, where: str) -> ffi.CData:
     if lib.secp256k1_ec_pubkey_parse(_CONTEXT, point, pubkey, PUBKEY_SIZE) != 1:
         raise Malformed("pubkey-not-on-curve", f"{where}: no point of the curve has this x")
     return point
+
+
+def _serialized(point: ffi.CData) -> bytes:
+    output = ffi.new("unsigned char[33]")
+    size = ffi.new("size_t *", PUBKEY_SIZE)
+    lib.secp256k1_ec_pubkey_serialize(_CONTEXT, output, size, point, _COMPRESSED)
+    return bytes(ffi.buffer(output))
 
 
 def _xonly(key: bytes, where: str) -> ffi.CData:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from falconer_shared.bitcoin.ripemd160 import ripemd160
 from falconer_shared.encoding.reader import compact_size
+from falconer_shared.errors import Malformed
 from falconer_shared.units import Amount
 
 OP_0 = 0x00
@@ -29,6 +30,9 @@ OP_CHECKMULTISIG = 0xAE
 
 MAX_MULTISIG_KEYS = 20
 """Keys of one OP_CHECKMULTISIG (consensus `MAX_PUBKEYS_PER_MULTISIG`, A036)."""
+
+MAX_REDEEM_SCRIPT_SIZE = 520
+"""Bytes of a script behind a script hash (BIP 16): it is pushed, and consensus pushes no more at once (A036)."""
 
 MAX_SCRIPT_SIZE = 10_000
 """Bytes above which consensus never runs a script, so that the output can never be spent."""
@@ -105,6 +109,35 @@ def push(data: bytes) -> bytes:
     if size <= 0xFFFF:
         return bytes((OP_PUSHDATA2,)) + size.to_bytes(2, "little") + data
     return bytes((OP_PUSHDATA4,)) + size.to_bytes(4, "little") + data
+
+
+def read_pushes(script: bytes, where: str = "script") -> tuple[bytes, ...]:
+    """What a script pushes that does nothing but push, each item in its shortest form (BIP 62, rules 2 and 3).
+
+    An item of one byte is refused: most have an opcode of their own, and no scriptSig of ours has one.
+
+    Raises:
+        Malformed: `script-not-pushes`.
+    """
+    items: list[bytes] = []
+    position = 0
+    while position < len(script):
+        opcode = script[position]
+        position += 1
+        width = {OP_PUSHDATA1: 1, OP_PUSHDATA2: 2}.get(opcode, 0)
+        size = int.from_bytes(script[position : position + width], "little") if width else opcode
+        start = position + width
+        item = script[start : start + size]
+        # writing the item again tells at once: another opcode, a longer form, bytes that are not there
+        if len(item) == 1 or push(item) != script[position - 1 : start + size]:
+            raise Malformed(
+                "script-not-pushes",
+                f"{where}: something else than the shortest push of data at byte {position - 1}",
+                position=position - 1,
+            )
+        items.append(item)
+        position = start + size
+    return tuple(items)
 
 
 def multi_script(threshold: int, pubkeys: Sequence[bytes]) -> bytes:

@@ -1,8 +1,8 @@
 """The descriptor as a tree: what a wallet's keys become at one place, and what it takes to spend from there.
 
-Callers (verification, roles, signing) know only `Node`, `Scripts` and `SpendingPlan`. A new form (pkh, sh,
-tr, miniscript) is a class such as those in `forms.py` and a line in the table of `parse.py`; no caller
-branches on a class, they ask `input_kind`, `script_code` and `plan`.
+Callers (verification, roles, signing) know only `Node`, `Scripts` and `SpendingPlan`. A new form (a taproot
+tree, miniscript) is a class such as those in `forms.py` and `single.py` and a line in the table of `parse.py`;
+no caller branches on a class, they ask `input_kind`, `script_code` and `plan`.
 
 A *position* is the index of a key in `Node.keys`, that is in the order of the descriptor text, and the same
 on every place. A *place* is (branch, index): branch 0 receives, branch 1 is change, index counts from 0.
@@ -41,6 +41,9 @@ MAX_SIGNATURE_BYTES = 72
 """DER with a 33-byte R and, low-S being required, a 32-byte S, and the sighash byte. Other signers may not
 grind for a low R.
 """
+
+MAX_SCHNORR_BYTES = 65
+"""A BIP 340 signature and the sighash byte that ALL takes; DEFAULT leaves it out (BIP 341)."""
 
 PUBKEY_BYTES = 33
 """A compressed public key: all that segwit relays (BIP 143)."""
@@ -96,14 +99,24 @@ class DescriptorKey:
 class Scripts:
     """What a descriptor becomes at one place.
 
-    `pubkeys` stand in the order of `Node.keys`, whatever order the script has them in. Taproot will add its
-    internal key and leaves here, with defaults.
+    `pubkeys` stand in the order of `Node.keys`, whatever order the script has them in. `internal_key` (x-only,
+    32 bytes) is taproot's. Its leaves will stand here too, with a default.
     """
 
     script_pubkey: bytes
     redeem_script: bytes | None
     witness_script: bytes | None
     pubkeys: tuple[bytes, ...]
+    internal_key: bytes | None = None
+
+    @property
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """The keys that signatures verify under and are listed by, in the order of `pubkeys`.
+
+        33 bytes: ECDSA by that very key. 32 bytes: BIP 340 by taproot's output key, which is not the key that
+        the wallet derives.
+        """
+        return self.pubkeys if self.internal_key is None else (self.script_pubkey[2:],)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,7 @@ class SpendingPlan:
     fill: Callable[[Mapping[int, bytes], Scripts], Satisfaction]
 
     def satisfy(self, signatures: Mapping[bytes, bytes], scripts: Scripts) -> Satisfaction:
-        """Make scriptSig and witness from `signatures` (public key to signature with its sighash byte); those
+        """Make scriptSig and witness from `signatures` (signing key to signature with its sighash byte); those
         not in the plan are left out.
 
         Raises:
@@ -128,7 +141,7 @@ class SpendingPlan:
         """
         chosen: dict[int, bytes] = {}
         for position in self.positions:
-            signature = signatures.get(scripts.pubkeys[position])
+            signature = signatures.get(scripts.signing_keys[position])
             if signature is None:
                 raise VerificationError(
                     "signature-missing",
@@ -206,7 +219,7 @@ class Node(Protocol):
 
 
 class ScriptExpression(Protocol):
-    """What stands inside `wsh(...)` and, later, `sh(...)`: a script and the stack that satisfies it."""
+    """What stands inside `wsh(...)` and `sh(...)`: a script and the stack that satisfies it."""
 
     @property
     def keys(self) -> tuple[DescriptorKey, ...]: ...

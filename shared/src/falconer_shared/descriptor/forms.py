@@ -1,16 +1,17 @@
-"""The forms that a wallet can have: `wpkh(KEY)`, and `wsh` of `multi` or `sortedmulti`.
+"""The forms that hold others: `multi` and `sortedmulti`, `wsh(SCRIPT)`, and `sh(...)` in its two kinds.
 
-Each is one immutable class under the interface of `ast.py` and knows its own script, its worst-case weight
-and its spending plans, so that what is shown, compiled and satisfied comes from one object (A034).
+Each is one immutable class under the interface of `ast.py` and knows its own script, its worst-case weight and its
+spending plans, so that what is shown, compiled and satisfied comes from one object (A034). The forms of one key are in
+`single.py` and can be had from here too.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from falconer_shared.bitcoin.script import hash160, multi_script, p2pkh, p2wpkh, p2wsh, sha256
+from falconer_shared.bitcoin.script import hash160, multi_script, p2sh, p2wsh, push, sha256
 from falconer_shared.descriptor.ast import (
     MAX_SIGNATURE_BYTES,
     PUBKEY_BYTES,
@@ -21,59 +22,20 @@ from falconer_shared.descriptor.ast import (
     Scripts,
     SpendingPlan,
 )
-from falconer_shared.encoding.reader import compact_size
-from falconer_shared.errors import VerificationError
+from falconer_shared.descriptor.counting import (
+    choose,
+    number_bytes,
+    positions_of,
+    script_sig_weight,
+    witness_weight,
+)
+from falconer_shared.descriptor.single import Pkh, Tr, Wpkh
 
+P2WPKH_BYTES = 22
+P2WSH_BYTES = 34
+"""Bytes of the output scripts of witness version 0 (BIP 141)."""
 
-@dataclass(frozen=True, slots=True)
-class Wpkh:
-    """`wpkh(KEY)` (BIP 382): pay to the hash of one key, segwit version 0."""
-
-    key: DescriptorKey
-
-    @property
-    def keys(self) -> tuple[DescriptorKey, ...]:
-        return (self.key,)
-
-    @property
-    def input_kind(self) -> InputKind:
-        return InputKind.SEGWIT_V0
-
-    @property
-    def threshold(self) -> int:
-        return 1
-
-    @property
-    def max_satisfaction_weight(self) -> int:
-        return _witness_weight((MAX_SIGNATURE_BYTES, PUBKEY_BYTES))
-
-    def assemble(self, pubkeys: Sequence[bytes]) -> Scripts:
-        (pubkey,) = pubkeys
-        return Scripts(p2wpkh(hash160(pubkey)), None, None, (pubkey,))
-
-    def script(self, branch: int, index: int) -> Scripts:
-        return self.assemble((self.key.child(branch, index),))
-
-    def script_code(self, scripts: Scripts) -> bytes:
-        # BIP 143: the P2PKH script of the same hash, which stands after the version and its push in the program
-        return p2pkh(scripts.script_pubkey[2:])
-
-    def plan(self, available: Collection[int], locktime: int, sequence: int) -> SpendingPlan:  # noqa: ARG002 - no time lock here
-        positions = _choose(1, 1, available)
-        return SpendingPlan(positions, self.max_satisfaction_weight, self._fill)
-
-    def quorums(self, available: Collection[int]) -> Iterator[tuple[int, ...]]:
-        return itertools.combinations(_positions(1, available), 1)
-
-    def summary(self) -> str:
-        return "one key signs (P2WPKH)"
-
-    def text(self) -> str:
-        return f"wpkh({self.key.text()})"
-
-    @staticmethod
-    def _fill(signatures: Mapping[int, bytes], scripts: Scripts) -> Satisfaction:
-        return b"", (signatures[0], scripts.pubkeys[0])
+__all__ = ["Multi", "NestedSegwit", "Pkh", "Sh", "Tr", "Wpkh", "Wsh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +59,20 @@ class Multi:
 
     @property
     def script_bytes(self) -> int:
-        return _number_bytes(self.k) + (1 + PUBKEY_BYTES) * len(self.keys) + _number_bytes(len(self.keys)) + 1
+        return number_bytes(self.k) + (1 + PUBKEY_BYTES) * len(self.keys) + number_bytes(len(self.keys)) + 1
 
     def compile(self, pubkeys: Sequence[bytes]) -> bytes:
         return multi_script(self.k, [pubkeys[position] for position in self._order(pubkeys)])
 
     def choose(self, available: Collection[int], locktime: int, sequence: int) -> tuple[int, ...]:  # noqa: ARG002 - no time lock here
-        return _choose(self.k, len(self.keys), available)
+        return choose(self.k, len(self.keys), available)
 
     def stack(self, signatures: Mapping[int, bytes], pubkeys: Sequence[bytes]) -> tuple[bytes, ...]:
         # OP_CHECKMULTISIG walks keys and signatures once, so signatures must follow the order of the script
         return (b"", *(signatures[position] for position in self._order(pubkeys) if position in signatures))
 
     def quorums(self, available: Collection[int]) -> Iterator[tuple[int, ...]]:
-        return itertools.combinations(_positions(len(self.keys), available), self.k)
+        return itertools.combinations(positions_of(len(self.keys), available), self.k)
 
     def summary(self) -> str:
         order = "sorted on every address" if self.sorted else "in the order given"
@@ -145,7 +107,7 @@ class Wsh:
 
     @property
     def max_satisfaction_weight(self) -> int:
-        return _witness_weight((*self.inner.max_stack, self.inner.script_bytes))
+        return witness_weight((*self.inner.max_stack, self.inner.script_bytes))
 
     def assemble(self, pubkeys: Sequence[bytes]) -> Scripts:
         witness_script = self.inner.compile(pubkeys)
@@ -155,9 +117,7 @@ class Wsh:
         return self.assemble([key.child(branch, index) for key in self.keys])
 
     def script_code(self, scripts: Scripts) -> bytes:
-        if scripts.witness_script is None:
-            raise ValueError("these scripts are not of a wsh descriptor")
-        return scripts.witness_script
+        return _required(scripts.witness_script, "wsh")
 
     def plan(self, available: Collection[int], locktime: int, sequence: int) -> SpendingPlan:
         positions = self.inner.choose(available, locktime, sequence)
@@ -176,33 +136,113 @@ class Wsh:
         return b"", (*self.inner.stack(signatures, scripts.pubkeys), self.script_code(scripts))
 
 
-def _witness_weight(items: Sequence[int]) -> int:
-    """Weight units that a witness of items of these lengths adds to an empty one, whose count byte is there
-    already.
+@dataclass(frozen=True, slots=True)
+class Sh:
+    """`sh(SCRIPT)` (BIP 381, BIP 16): pay to the hash of a script, which is signed with the original digest."""
+
+    inner: ScriptExpression
+
+    @property
+    def keys(self) -> tuple[DescriptorKey, ...]:
+        return self.inner.keys
+
+    @property
+    def input_kind(self) -> InputKind:
+        return InputKind.LEGACY
+
+    @property
+    def threshold(self) -> int:
+        return self.inner.threshold
+
+    @property
+    def max_satisfaction_weight(self) -> int:
+        return script_sig_weight((*self.inner.max_stack, self.inner.script_bytes))
+
+    def assemble(self, pubkeys: Sequence[bytes]) -> Scripts:
+        redeem_script = self.inner.compile(pubkeys)
+        return Scripts(p2sh(hash160(redeem_script)), redeem_script, None, tuple(pubkeys))
+
+    def script(self, branch: int, index: int) -> Scripts:
+        return self.assemble([key.child(branch, index) for key in self.keys])
+
+    def script_code(self, scripts: Scripts) -> bytes:
+        return _required(scripts.redeem_script, "sh")
+
+    def plan(self, available: Collection[int], locktime: int, sequence: int) -> SpendingPlan:
+        positions = self.inner.choose(available, locktime, sequence)
+        return SpendingPlan(positions, self.max_satisfaction_weight, self._fill)
+
+    def quorums(self, available: Collection[int]) -> Iterator[tuple[int, ...]]:
+        return self.inner.quorums(available)
+
+    def summary(self) -> str:
+        return f"{self.inner.summary()} (P2SH)"
+
+    def text(self) -> str:
+        return f"sh({self.inner.text()})"
+
+    def _fill(self, signatures: Mapping[int, bytes], scripts: Scripts) -> Satisfaction:
+        items = (*self.inner.stack(signatures, scripts.pubkeys), self.script_code(scripts))
+        return b"".join([push(item) for item in items]), ()
+
+
+@dataclass(frozen=True, slots=True)
+class NestedSegwit:
+    """`sh(wpkh(KEY))` or `sh(wsh(SCRIPT))` (BIP 141, P2SH-P2WPKH and P2SH-P2WSH): a witness output as redeem script.
+
+    Signed like `inner`, whose output script becomes the redeem script that the scriptSig pushes.
     """
-    return len(compact_size(len(items))) - 1 + sum(len(compact_size(size)) + size for size in items)
 
+    inner: Wpkh | Wsh
 
-def _number_bytes(number: int) -> int:
-    """Bytes of a small positive number in a script: one opcode up to 16, beyond it a push of one byte."""
-    return 1 if number <= 16 else 2
+    @property
+    def keys(self) -> tuple[DescriptorKey, ...]:
+        return self.inner.keys
 
+    @property
+    def input_kind(self) -> InputKind:
+        return self.inner.input_kind
 
-def _positions(count: int, available: Collection[int]) -> list[int]:
-    positions = sorted(set(available))
-    if positions and not 0 <= positions[0] <= positions[-1] < count:
-        raise ValueError(f"key positions run from 0 to {count - 1}")
-    return positions
+    @property
+    def threshold(self) -> int:
+        return self.inner.threshold
 
+    @property
+    def max_satisfaction_weight(self) -> int:
+        redeem_script = P2WPKH_BYTES if isinstance(self.inner, Wpkh) else P2WSH_BYTES
+        return script_sig_weight((redeem_script,)) + self.inner.max_satisfaction_weight
 
-def _choose(k: int, count: int, available: Collection[int]) -> tuple[int, ...]:
-    positions = _positions(count, available)
-    if len(positions) < k:
-        raise VerificationError(
-            "quorum-incomplete",
-            f"{k} of {count} keys must sign, {len(positions)} can or did",
-            needed=k,
-            keys=count,
-            available=len(positions),
+    def assemble(self, pubkeys: Sequence[bytes]) -> Scripts:
+        native = self.inner.assemble(pubkeys)
+        return replace(
+            native, script_pubkey=p2sh(hash160(native.script_pubkey)), redeem_script=native.script_pubkey
         )
-    return tuple(positions[:k])
+
+    def script(self, branch: int, index: int) -> Scripts:
+        return self.assemble([key.child(branch, index) for key in self.keys])
+
+    def script_code(self, scripts: Scripts) -> bytes:
+        return self.inner.script_code(scripts)
+
+    def plan(self, available: Collection[int], locktime: int, sequence: int) -> SpendingPlan:
+        native = self.inner.plan(available, locktime, sequence)
+
+        def fill(signatures: Mapping[int, bytes], scripts: Scripts) -> Satisfaction:
+            return push(_required(scripts.redeem_script, "sh")), native.fill(signatures, scripts)[1]
+
+        return SpendingPlan(native.positions, self.max_satisfaction_weight, fill)
+
+    def quorums(self, available: Collection[int]) -> Iterator[tuple[int, ...]]:
+        return self.inner.quorums(available)
+
+    def summary(self) -> str:
+        return f"{self.inner.summary()} nested in P2SH"
+
+    def text(self) -> str:
+        return f"sh({self.inner.text()})"
+
+
+def _required(script: bytes | None, form: str) -> bytes:
+    if script is None:
+        raise ValueError(f"these scripts are not of a {form} descriptor")
+    return script

@@ -1,4 +1,4 @@
-"""Descriptor text to tree (BIP 380 to 383, 389), and nothing that this program could not spend from.
+"""Descriptor text to tree (BIP 380 to 383, 386, 389), and nothing that this program could not spend from.
 
 In the order of a reader who trusts nothing: length and characters; private keys; checksum; depth; form; keys;
 keys among each other. Bounds come before recursion, and no form is guessed: what is valid elsewhere but not
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.bitcoin.script import MAX_MULTISIG_KEYS
+from falconer_shared.bitcoin.script import MAX_MULTISIG_KEYS, MAX_REDEEM_SCRIPT_SIZE
 from falconer_shared.descriptor.ast import DescriptorKey, Node, ScriptExpression
 from falconer_shared.descriptor.checksum import (
     check_characters,
@@ -21,7 +21,7 @@ from falconer_shared.descriptor.checksum import (
     strip_checksum,
     with_checksum,
 )
-from falconer_shared.descriptor.forms import Multi, Wpkh, Wsh
+from falconer_shared.descriptor.forms import Multi, NestedSegwit, Pkh, Sh, Tr, Wpkh, Wsh
 from falconer_shared.descriptor.keys import check_distinct, parse_key, refuse_private_keys
 from falconer_shared.errors import Malformed
 from falconer_shared.text import safe
@@ -33,11 +33,14 @@ MAX_DEPTH = 32
 (A041).
 """
 
+SUPPORTED = "pkh, wpkh, sh(wpkh) and tr of a key, and multi or sortedmulti in sh, wsh or sh(wsh)"
+"""What a person may write instead."""
+
 _T = TypeVar("_T")
 _CALL = re.compile(r"([a-z0-9_:]+)\((.*)\)", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _KNOWN_ELSEWHERE = frozenset({
-    "pk", "pkh", "combo", "sh", "tr", "rawtr", "raw", "addr", "multi", "sortedmulti", "multi_a", "sortedmulti_a",
+    "pk", "pkh", "combo", "rawtr", "raw", "addr", "multi", "sortedmulti", "multi_a", "sortedmulti_a",
     "musig", "unused",
     "pk_k", "pk_h", "older", "after", "sha256", "hash256", "ripemd160", "hash160", "thresh",
     "andor", "and_v", "and_b", "and_n", "or_b", "or_c", "or_d", "or_i",
@@ -52,8 +55,8 @@ def parse_descriptor(text: str, network: Network) -> Node:
 
     Raises:
         Malformed: `descriptor-white-space`, `descriptor-syntax`, `descriptor-too-deep`,
-            `descriptor-form-unsupported`, `descriptor-threshold`, `descriptor-too-many-keys`, and what
-            `strip_checksum`, `refuse_private_keys` and `parse_key` raise.
+            `descriptor-form-unsupported`, `descriptor-threshold`, `descriptor-too-many-keys`,
+            `descriptor-redeem-script-too-large`, and what `strip_checksum`, `refuse_private_keys` and `parse_key` raise.
         VerificationError: what `parse_key` and `check_distinct` raise.
     """
     _check_text(text)
@@ -112,13 +115,43 @@ def _check_nesting(text: str) -> None:
         raise _syntax(f"{len(open_brackets)} opened '{open_brackets[-1]}' never closes")
 
 
-def _wpkh(body: str, network: Network) -> Node:
+def _pkh(body: str, network: Network) -> Node:
+    return Pkh(_key(body, network, 1))
+
+
+def _wpkh(body: str, network: Network) -> Wpkh:
     return Wpkh(_key(body, network, 1))
 
 
-def _wsh(body: str, network: Network) -> Node:
+def _tr(body: str, network: Network) -> Node:
+    if len(_arguments(body)) > 1 or body.startswith("musig("):
+        raise Malformed(
+            "descriptor-form-unsupported",
+            f"tr() with scripts or with several keys is not supported; {SUPPORTED} are",
+        )
+    return Tr(_key(body, network, 1))
+
+
+def _wsh(body: str, network: Network) -> Wsh:
     name, inner = _call(body, "wsh()")
-    return Wsh(_entry(_IN_WSH, name, "in wsh()")(inner, network))
+    return Wsh(_entry(_SCRIPTS, name, "in wsh()")(inner, network))
+
+
+def _sh(body: str, network: Network) -> Node:
+    name, inner = _call(body, "sh()")
+    if name in _IN_SH:
+        return NestedSegwit(_IN_SH[name](inner, network))
+    script = _entry(_SCRIPTS, name, "in sh()")(inner, network)
+    if script.script_bytes > MAX_REDEEM_SCRIPT_SIZE:
+        # The script is pushed whole when it is spent, and consensus pushes no more at once: coins would be lost (BIP 383, A036).
+        raise Malformed(
+            "descriptor-redeem-script-too-large",
+            f"a script of {script.script_bytes} bytes in sh(); {MAX_REDEEM_SCRIPT_SIZE} can be spent, which is 15 keys",
+            remedy="Put it into wsh(), which takes 20 keys.",
+            bytes=script.script_bytes,
+            limit=MAX_REDEEM_SCRIPT_SIZE,
+        )
+    return Sh(script)
 
 
 def _multi(body: str, network: Network) -> ScriptExpression:
@@ -152,8 +185,15 @@ def _multisig(body: str, network: Network, *, in_order_of_keys: bool) -> ScriptE
     )
 
 
-_TOP: Mapping[str, Callable[[str, Network], Node]] = {"wpkh": _wpkh, "wsh": _wsh}
-_IN_WSH: Mapping[str, Callable[[str, Network], ScriptExpression]] = {
+_TOP: Mapping[str, Callable[[str, Network], Node]] = {
+    "pkh": _pkh,
+    "wpkh": _wpkh,
+    "sh": _sh,
+    "wsh": _wsh,
+    "tr": _tr,
+}
+_IN_SH: Mapping[str, Callable[[str, Network], Wpkh | Wsh]] = {"wpkh": _wpkh, "wsh": _wsh}
+_SCRIPTS: Mapping[str, Callable[[str, Network], ScriptExpression]] = {
     "multi": _multi,
     "sortedmulti": _sortedmulti,
 }
@@ -182,7 +222,7 @@ def _entry(table: Mapping[str, _T], name: str, place: str) -> _T:
     if name.rpartition(":")[2] in _KNOWN_ELSEWHERE:
         raise Malformed(
             "descriptor-form-unsupported",
-            f"{shown}() {place} is not supported yet; wpkh(KEY), wsh(multi(...)) and wsh(sortedmulti(...)) are",
+            f"{shown}() {place} is not supported; {SUPPORTED} are",
         )
     raise _syntax(f"{shown}() cannot stand {place}")
 

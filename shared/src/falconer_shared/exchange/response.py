@@ -17,11 +17,12 @@ from falconer_shared.exchange.receipt import Receipt, SignedReceipt, verify_rece
 from falconer_shared.exchange.request import SigningRequest
 from falconer_shared.policy.document import Policy
 from falconer_shared.psbt.build import new_psbt
-from falconer_shared.psbt.fields import InputType, ProprietaryType, field_key, proprietary_key
+from falconer_shared.psbt.fields import ProprietaryType, proprietary_key
 from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.psbt.views import signature_field
 
 Signatures = Sequence[Mapping[bytes, bytes]]
-"""For each input: public key → signature with its sighash byte."""
+"""For each input: signing key (`Scripts.signing_keys`) → signature with its sighash byte, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,23 @@ def build_response(
     Raises:
         VerificationError: `response-contradicts-receipt`.
     """
-    if receipt.receipt.signed != any(signatures):
+    fields = [dict(signature_field(key, value) for key, value in found.items()) for found in signatures]
+    return _answer(tx, fields, receipt, version)
+
+
+def _answer(
+    tx: Transaction, fields: Sequence[Mapping[bytes, bytes]], receipt: SignedReceipt, version: int
+) -> UntrustedPsbt:
+    if receipt.receipt.signed != any(fields):
         raise VerificationError(
             "response-contradicts-receipt",
             "the answer holds signatures and a receipt that says refused"
-            if any(signatures)
+            if any(fields)
             else "the answer holds no signature and a receipt that says signed",
         )
     return new_psbt(tx, version).with_fields(
         global_add={proprietary_key(ProprietaryType.RECEIPT, receipt.key.key_id): receipt.value},
-        input_add={
-            index: {field_key(InputType.PARTIAL_SIG, key): signature for key, signature in found.items()}
-            for index, found in enumerate(signatures)
-        },
+        input_add=dict(enumerate(fields)),
     )
 
 
@@ -68,8 +73,8 @@ def parse_response(psbt: UntrustedPsbt) -> SigningResponse:
         raise VerificationError(
             "response-receipt-missing", f"the answer carries {len(receipts)} receipts where a signer sends one"
         )
-    signatures = [view.partial_sigs for view in psbt.inputs]
-    if build_response(psbt.tx, signatures, receipts[0], psbt.version).raw != psbt.raw:
+    fields = [view.signature_fields for view in psbt.inputs]
+    if _answer(psbt.tx, fields, receipts[0], psbt.version).raw != psbt.raw:
         raise VerificationError(
             "response-not-minimal",
             "the answer carries more than signatures and a receipt, or carries them in another order",

@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from falconer_shared.bitcoin.curve import PUBKEY_SIZE
+from falconer_shared.bitcoin.taproot import XONLY_SIZE
 from falconer_shared.bitcoin.transaction import Transaction, TxOutput
 from falconer_shared.encoding.reader import ByteReader
 from falconer_shared.psbt.fields import InputType, OutputType, ProprietaryType, field_key, proprietary_fields
 
 Derivation = tuple[bytes, tuple[int, ...]]
 """Fingerprint of the master key (4 bytes) and path."""
+
+TapDerivation = tuple[tuple[bytes, ...], bytes, tuple[int, ...]]
+"""Hashes of the leaves that a key stands in, fingerprint of the master key and path (BIP 371)."""
 
 _NON_WITNESS_UTXO = field_key(InputType.NON_WITNESS_UTXO)
 _WITNESS_UTXO = field_key(InputType.WITNESS_UTXO)
@@ -24,6 +29,12 @@ _IN_REDEEM_SCRIPT = field_key(InputType.REDEEM_SCRIPT)
 _IN_WITNESS_SCRIPT = field_key(InputType.WITNESS_SCRIPT)
 _FINAL_SCRIPTSIG = field_key(InputType.FINAL_SCRIPTSIG)
 _FINAL_SCRIPTWITNESS = field_key(InputType.FINAL_SCRIPTWITNESS)
+_TAP_KEY_SIG = field_key(InputType.TAP_KEY_SIG)
+_IN_TAP_INTERNAL_KEY = field_key(InputType.TAP_INTERNAL_KEY)
+_OUT_TAP_INTERNAL_KEY = field_key(OutputType.TAP_INTERNAL_KEY)
+_OUT_TAP_TREE = field_key(OutputType.TAP_TREE)
+_SCRIPT_PATH = frozenset({InputType.TAP_SCRIPT_SIG, InputType.TAP_LEAF_SCRIPT, InputType.TAP_MERKLE_ROOT})
+_SIGNATURES = frozenset({InputType.PARTIAL_SIG, InputType.TAP_KEY_SIG})
 _OUT_REDEEM_SCRIPT = field_key(OutputType.REDEEM_SCRIPT)
 _OUT_WITNESS_SCRIPT = field_key(OutputType.WITNESS_SCRIPT)
 
@@ -35,6 +46,28 @@ def _keyed(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, bytes]:
 
 def _derivations(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, Derivation]:
     return {key[1:]: split_derivation(value) for key, value in fields.items() if key[0] == kind}
+
+
+def _tap_derivations(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, TapDerivation]:
+    return {key[1:]: _split_tap_derivation(value) for key, value in fields.items() if key[0] == kind}
+
+
+def _split_tap_derivation(value: bytes) -> TapDerivation:
+    reader = ByteReader(value, "taproot derivation", rule="psbt-nested-malformed")
+    leaves = tuple([reader.take(32) for _ in range(reader.count(32))])
+    return leaves, *split_derivation(value[reader.position :])
+
+
+def signature_field(signing_key: bytes, signature: bytes) -> tuple[bytes, bytes]:
+    """The field that carries a signature: raw key and value. The length of its key tells which one (`Scripts.signing_keys`).
+
+    33 bytes: `PARTIAL_SIG` of that key (BIP 174). 32 bytes, an x-only output key: `TAP_KEY_SIG`, which names no key (BIP 371).
+    """
+    if len(signing_key) == PUBKEY_SIZE:
+        return field_key(InputType.PARTIAL_SIG, signing_key), signature
+    if len(signing_key) == XONLY_SIZE:
+        return _TAP_KEY_SIG, signature
+    raise ValueError("a signing key has 33 bytes, or 32 for taproot")
 
 
 def split_derivation(value: bytes) -> Derivation:
@@ -97,6 +130,30 @@ class PsbtInput:
         return _derivations(self.fields, InputType.BIP32_DERIVATION)
 
     @property
+    def tap_bip32_derivations(self) -> dict[bytes, TapDerivation]:
+        """X-only key (32 bytes) to leaf hashes, fingerprint and path."""
+        return _tap_derivations(self.fields, InputType.TAP_BIP32_DERIVATION)
+
+    @property
+    def tap_internal_key(self) -> bytes | None:
+        return self.fields.get(_IN_TAP_INTERNAL_KEY)
+
+    @property
+    def tap_key_sig(self) -> bytes | None:
+        """The signature for the key path: 64 bytes, and the sighash byte unless it is DEFAULT."""
+        return self.fields.get(_TAP_KEY_SIG)
+
+    @property
+    def has_script_path(self) -> bool:
+        """Whether a field tells of taproot scripts: a leaf, a signature for one, or the root of their tree."""
+        return any(key[0] in _SCRIPT_PATH for key in self.fields)
+
+    @property
+    def signature_fields(self) -> dict[bytes, bytes]:
+        """The fields that carry signatures which are not yet in a final scriptSig or witness, raw key to value."""
+        return {key: value for key, value in self.fields.items() if key[0] in _SIGNATURES}
+
+    @property
     def final_script_sig(self) -> bytes | None:
         return self.fields.get(_FINAL_SCRIPTSIG)
 
@@ -137,6 +194,19 @@ class PsbtOutput:
     def bip32_derivations(self) -> dict[bytes, Derivation]:
         """Public key (33 bytes) to fingerprint and path."""
         return _derivations(self.fields, OutputType.BIP32_DERIVATION)
+
+    @property
+    def tap_bip32_derivations(self) -> dict[bytes, TapDerivation]:
+        """X-only key (32 bytes) to leaf hashes, fingerprint and path."""
+        return _tap_derivations(self.fields, OutputType.TAP_BIP32_DERIVATION)
+
+    @property
+    def tap_internal_key(self) -> bytes | None:
+        return self.fields.get(_OUT_TAP_INTERNAL_KEY)
+
+    @property
+    def tap_tree(self) -> bytes | None:
+        return self.fields.get(_OUT_TAP_TREE)
 
     def proprietary(self, subtype: ProprietaryType) -> dict[bytes, bytes]:
         """Our own fields of that subtype (no output field is defined yet)."""

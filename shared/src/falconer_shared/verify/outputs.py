@@ -15,11 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falconer_shared.bitcoin.address import address_of
-from falconer_shared.bitcoin.curve import check_pubkey
+from falconer_shared.bitcoin.curve import check_xonly
 from falconer_shared.bitcoin.script import ScriptType, classify, dust_limit
 from falconer_shared.bitcoin.transaction import TxOutput
+from falconer_shared.descriptor.ast import Scripts
 from falconer_shared.errors import Malformed, VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.psbt.views import PsbtOutput
 from falconer_shared.units import Amount
 from falconer_shared.wallet.ownership import KnownIndexes, OwnPlace, claims_ownership, locate_output
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -54,7 +56,7 @@ def prove_outputs(
         VerificationError: `output-none`, `output-own-beyond-gap`, `output-own-too-many`,
         `output-burns-value`,
             `output-carries-data`, `output-witness-version-unknown`, `output-script-unknown`,
-            `output-taproot-key-invalid`, `output-dust`, `change-not-derived`.
+            `output-taproot-key-invalid`, `output-dust`, `change-not-derived`, `output-taproot-fields-mismatch`.
     """
     if not psbt.tx.outputs:
         raise VerificationError("output-none", "the transaction has no output: all of it would be fee")
@@ -89,6 +91,7 @@ def _prove(
                 amount=int(output.value),
             )
         return VerifiedOutput(index, output.value, output.script, address, None)
+    _check_taproot_fields(psbt.outputs[index], wallet.scripts(place.branch, place.index))
     reach = known.reach(place.branch, wallet.gap_limit)
     if place.index > reach:
         raise VerificationError(
@@ -100,6 +103,17 @@ def _prove(
             limit=reach,
         )
     return VerifiedOutput(index, output.value, output.script, address, place)
+
+
+def _check_taproot_fields(fields: PsbtOutput, scripts: Scripts) -> None:
+    # The script is ours byte for byte, so a lie in these fields changes nothing; but other signers show what they say (A046)
+    claimed = (fields.tap_internal_key, *fields.tap_bip32_derivations)
+    if fields.tap_tree is not None or any(key not in {None, scripts.internal_key} for key in claimed):
+        raise VerificationError(
+            "output-taproot-fields-mismatch",
+            f"output {fields.index} is ours and brings a taproot key or scripts that are not",
+            output=fields.index,
+        )
 
 
 def _check_payable(index: int, output: TxOutput) -> None:
@@ -131,7 +145,7 @@ def _check_payable(index: int, output: TxOutput) -> None:
         )
     if kind is ScriptType.P2TR:
         try:
-            check_pubkey(b"\x02" + output.script[2:])
+            check_xonly(output.script[2:])
         except Malformed:
             raise VerificationError(
                 "output-taproot-key-invalid",

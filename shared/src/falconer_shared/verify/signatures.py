@@ -22,7 +22,7 @@ _SEAL = Seal(__name__)
 
 def signed_by(item: VerifiedInput, signatures: Signatures) -> list[int]:
     """Positions in the descriptor of the keys that signed this input."""
-    return [position for position, key in enumerate(item.scripts.pubkeys) if key in signatures]
+    return [position for position, key in enumerate(item.scripts.signing_keys) if key in signatures]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ What it means, checked in this order (DESIGN section 4):
 4. every output is proven ours or payable (`outputs.py`);
 5. sums, fee, fee rate and weight are in bounds (`fees.py`);
 6. the digests are computed from proven scripts and amounts, and a second library agrees
-   (`second_opinion.py`);
+   (`digests.py`, `second_opinion.py`);
 7. signatures that are already there are valid.
 
 What it does not mean: that a policy allows it, that anybody approved it, or that a person saw it. Those are
@@ -22,24 +22,21 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime
 
-from falconer_shared.bitcoin.sighash import Bip143
 from falconer_shared.bitcoin.transaction import Transaction, unsigned_hash
-from falconer_shared.descriptor.ast import Node
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.seal import Seal
 from falconer_shared.units import LOCKTIME_THRESHOLD, Amount, FeeRate, Weight
+from falconer_shared.verify.digests import with_digests
 from falconer_shared.verify.fees import Cost, cost, signed_weight
 from falconer_shared.verify.inputs import (
     SEQUENCE_SIGNALS_REPLACEMENT_BELOW,
-    SIGHASH_ALL,
     ProvenInput,
     VerifiedInput,
     prove_inputs,
 )
 from falconer_shared.verify.outputs import VerifiedOutput, prove_outputs
 from falconer_shared.verify.partial import check_partial_signatures
-from falconer_shared.verify.second_opinion import Question, must_agree
 from falconer_shared.wallet.ownership import KnownIndexes
 from falconer_shared.wallet.registration import RegisteredWallet
 
@@ -51,6 +48,9 @@ VERSIONS = frozenset({1, 2})
 """Transaction versions with a meaning that we know: 1, and 2 of BIP 68. Version 3 (TRUC) limits what can be
 spent next (A058).
 """
+
+MAX_LISTED = 8
+"""Inputs that a note names; it says how many more there are."""
 
 FINAL_SEQUENCE = 0xFFFFFFFF
 """An input with this sequence switches the lock time off (BIP 65 context, consensus)."""
@@ -133,8 +133,8 @@ def verify(psbt: UntrustedPsbt, wallet: RegisteredWallet, known: KnownIndexes) -
     reached = known.extended(item.place for item in proven)
     outputs = prove_outputs(psbt, wallet, reached)
     weight = signed_weight(psbt.tx, wallet.descriptor)
-    sums = cost([item.amount for item in proven], psbt.tx.outputs, weight)
-    inputs = _with_digests(psbt.tx, wallet.descriptor, proven)
+    sums = cost([item.spent.value for item in proven], psbt.tx.outputs, weight)
+    inputs = with_digests(psbt.tx, wallet.descriptor, proven)
     check_partial_signatures(inputs, psbt)
     return VerifiedTransaction(
         psbt=psbt,
@@ -172,30 +172,6 @@ def _check_structure(psbt: UntrustedPsbt) -> None:
         )
 
 
-def _with_digests(tx: Transaction, node: Node, proven: tuple[ProvenInput, ...]) -> tuple[VerifiedInput, ...]:
-    hasher = Bip143(tx)
-    questions = []
-    for item in proven:
-        script_code = node.script_code(item.scripts)
-        digest = hasher.digest(item.index, script_code, item.amount, SIGHASH_ALL)
-        questions.append(Question(item.index, script_code, item.amount, SIGHASH_ALL, digest))
-    must_agree(tx.serialize_stripped(), questions)
-    return tuple(
-        VerifiedInput(
-            index=item.index,
-            outpoint=item.outpoint,
-            amount=item.amount,
-            script_pubkey=item.script_pubkey,
-            place=item.place,
-            scripts=item.scripts,
-            sequence=item.sequence,
-            sighash=question.sighash,
-            digest=question.digest,
-        )
-        for item, question in zip(proven, questions, strict=True)
-    )
-
-
 def _notes(
     tx: Transaction, proven: tuple[ProvenInput, ...], outputs: tuple[VerifiedOutput, ...]
 ) -> list[str]:
@@ -213,8 +189,19 @@ def _notes(
         notes.append("may be replaced by a transaction with a higher fee (BIP 125)")
     if any(item.from_coinbase for item in proven):
         notes.append("spends newly mined coins, which need 100 confirmations first")
+    unproven = [str(item.index) for item in proven if item.rests_on_signature]
+    if unproven:
+        notes.append(
+            f"without previous transactions: the amounts of {'inputs' if len(unproven) > 1 else 'input'} "
+            f"{_listed(unproven)} are claims; if one is false, the signatures are worthless (BIP 341)"
+        )
     if all(output.place is not None for output in outputs):
         notes.append("no payment leaves this wallet")
     if any(output.place is not None and output.place.branch == 0 for output in outputs):
         notes.append("pays one of our own receive addresses")
     return notes
+
+
+def _listed(numbers: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(numbers[:MAX_LISTED]) + (f" and {len(numbers) - MAX_LISTED} more" if len(numbers) > MAX_LISTED else "")

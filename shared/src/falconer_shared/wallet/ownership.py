@@ -33,10 +33,15 @@ handed-out addresses lie there. A constant, not the gap limit, so that no settin
 
 
 class Hints(Protocol):
-    """What an input or output map of a PSBT says about keys: public key to (master fingerprint, whole path)."""
+    """What an input or output map of a PSBT says about keys: public key to (master fingerprint, whole path), and
+    taproot's x-only key to (hashes of leaves, master fingerprint, whole path).
+    """
 
     @property
     def bip32_derivations(self) -> Mapping[bytes, tuple[bytes, tuple[int, ...]]]: ...
+
+    @property
+    def tap_bip32_derivations(self) -> Mapping[bytes, tuple[tuple[bytes, ...], bytes, tuple[int, ...]]]: ...
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -153,7 +158,11 @@ def _tails(wallet: RegisteredWallet, hints: Hints) -> Iterable[tuple[int, ...]]:
     """What follows the origin in every hint that begins with fingerprint and origin of a key of the wallet."""
     origins = {(key.fingerprint, key.origin) for key in wallet.keys}
     lengths = {len(origin) for _, origin in origins}
-    for fingerprint, path in hints.bip32_derivations.values():
+    named = [
+        *hints.bip32_derivations.values(),
+        *[(fingerprint, path) for _, fingerprint, path in hints.tap_bip32_derivations.values()],
+    ]
+    for fingerprint, path in named:
         for length in lengths:
             if (fingerprint, path[:length]) in origins and len(path) >= length:
                 yield path[length:]
