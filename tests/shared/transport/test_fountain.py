@@ -180,6 +180,17 @@ def test_every_schedule_gets_across(schedule: fountain.Schedule, lost: int, late
     assert received < 60
 
 
+@pytest.mark.parametrize("n", range(2, 14))
+def test_dense_parts_are_enough_by_themselves(n: int) -> None:
+    """Whoever joins after the simple parts still gets all, also where half of n is one or two."""
+    for seed in range(5):
+        message, encoder, checksum = made(n, seed=seed)
+        equations = Elimination(n, 20)
+        for number in islice(fountain.dense(n, checksum), n, 3 * n + 30):
+            equations.add(number, encoder.part(number), checksum)
+        assert equations.solve() == message
+
+
 def test_dense_parts_hold_about_half() -> None:
     n = 250
     numbers = list(islice(fountain.dense(n, 9), n, n + 50))

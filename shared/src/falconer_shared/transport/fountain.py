@@ -137,7 +137,8 @@ def dense(n: int, checksum: int) -> Iterator[int]:
     receiver that peels is stranded.
     """
     yield from range(1, n + 1)
-    yield from _numbers_between(n, checksum, (2 * n + 4) // 5, 3 * n // 5)
+    # Never one degree alone: parts that all hold an even number of fragments never tell the fragments apart.
+    yield from _numbers_between(n, checksum, max(1, 2 * n // 5), 3 * n // 5 + 1)
 
 
 _SEARCH: Final = 4096
@@ -147,7 +148,7 @@ in 23 at n = 10,000.
 
 
 def _numbers_between(n: int, checksum: int, low: int, high: int) -> Iterator[int]:
-    low, high = min(low, n), max(min(high, n), min(low, n))
+    low, high = min(low, n), min(high, n)
     number = n
     while True:
         for _ in range(_SEARCH):
