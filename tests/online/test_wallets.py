@@ -21,7 +21,10 @@ from falconer_shared.wallet.ownership import OwnPlace
 from tests.online.desk import Desk
 from tests.support.refusal import refused
 from tests.support.treasury import (
+    FORMS,
     MULTI_PATH,
+    PATHS,
+    descriptor_of,
     key_expression,
     stranger_address,
     wpkh_descriptor,
@@ -40,6 +43,40 @@ def test_composing():
     assert compose([key_expression(1) + "\n"], None, Network.REGTEST).descriptor_text == wpkh_descriptor(1)
     keys = [key_expression(seed, MULTI_PATH) for seed in (1, 2, 3)]
     assert compose(keys, 2, Network.REGTEST).descriptor_text == wsh_descriptor(2, (1, 2, 3))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_by_name_and_by_path(form: str):
+    several = form in {"sh", "sh-wsh", "wsh"}
+    seeds, threshold = ((1, 2, 3), 2) if several else ((1,), None)
+    keys = [key_expression(seed, PATHS[form]) for seed in seeds]
+    wanted = descriptor_of(form, 2, seeds)
+    assert compose(keys, threshold, Network.REGTEST, form).descriptor_text == wanted
+    assert compose(keys, threshold, Network.REGTEST).descriptor_text == wanted
+    # other spellings of the hardened marker say the same
+    assert (
+        compose([key.replace("h/", "'/") for key in keys], threshold, Network.REGTEST).descriptor_text
+        == wanted
+    )
+
+
+def test_paths_that_say_nothing_that_fits():
+    several = [key_expression(1, "84h/1h/0h"), key_expression(2, "84h/1h/0h")]
+    assert compose(several, 1, Network.REGTEST).descriptor_text.startswith("wsh(")
+    mixed = [key_expression(1, PATHS["sh"]), key_expression(2, PATHS["sh-wsh"])]
+    assert compose(mixed, 2, Network.REGTEST).descriptor_text.startswith("wsh(")
+    assert compose([key_expression(1, "0h")], None, Network.REGTEST).descriptor_text.startswith("wpkh(")
+    assert compose([key_expression(1, PATHS["wsh"])], None, Network.REGTEST).descriptor_text.startswith(
+        "wpkh("
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "threshold"), [("tr", 1), ("wpkh", 1), ("wsh", None), ("sh", None), ("sh-wsh", None)]
+)
+def test_forms_that_take_another_number_of_keys(form: str, threshold: int | None):
+    with refused("wallet-form", UsageError):
+        compose([key_expression(1)], threshold, Network.REGTEST, form)
 
 
 @pytest.mark.parametrize(

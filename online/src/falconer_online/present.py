@@ -56,7 +56,7 @@ def proposal_json(view: View, row: ProposalRow, verified: VerifiedTransaction) -
     signers = [
         key.fingerprint.hex()
         for position, key in enumerate(verified.wallet.keys)
-        if any(item.scripts.pubkeys[position] in signed for item in verified.inputs)
+        if any(item.scripts.signing_keys[position] in signed for item in verified.inputs)
     ]
     return {
         "id": row.id,

@@ -21,8 +21,8 @@ from falconer_shared.exchange.envelope import extract, receipts_in
 from falconer_shared.exchange.receipt import Receipt, SignedReceipt
 from falconer_shared.exchange.response import check_response, parse_response
 from falconer_shared.psbt.combine import combine
-from falconer_shared.psbt.fields import InputType, field_key
 from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.psbt.views import signature_field
 from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
 from falconer_shared.verify.transaction import VerifiedTransaction
 
@@ -131,10 +131,7 @@ def _signatures_only(verified: VerifiedTransaction, answer: UntrustedPsbt) -> Un
             "answer-other-transaction", "the answer is to another transaction than the one that was asked for"
         )
     return verified.psbt.with_fields(
-        input_add={
-            number: {field_key(InputType.PARTIAL_SIG, key): value for key, value in view.partial_sigs.items()}
-            for number, view in enumerate(answer.inputs)
-        }
+        input_add={number: view.signature_fields for number, view in enumerate(answer.inputs)}
     )
 
 
@@ -157,9 +154,8 @@ def collected_signatures(
     """All stored signatures in our own PSBT, every one verified again; None while there is none."""
     additions: dict[int, dict[bytes, bytes]] = {}
     for each in view.signatures(row.id):
-        additions.setdefault(each.input, {})[field_key(InputType.PARTIAL_SIG, each.public_key)] = (
-            each.signature
-        )
+        name, value = signature_field(each.public_key, each.signature)
+        additions.setdefault(each.input, {})[name] = value
     if not additions:
         return None
     return verify_signatures(verified, verified.psbt.with_fields(input_add=additions))

@@ -35,26 +35,70 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 _HEIGHT = re.compile(r"[0-9]{1,9}\Z", re.ASCII)
 
 
-def compose(key_expressions: Sequence[str], threshold: int | None, network: Network) -> RegisteredWallet:
-    """The wallet of these keys: `wpkh` of one, `wsh(sortedmulti)` of several.
+FORMS: Mapping[str, str] = {
+    "pkh": "pkh({})",
+    "sh-wpkh": "sh(wpkh({}))",
+    "wpkh": "wpkh({})",
+    "tr": "tr({})",
+    "sh": "sh(sortedmulti({}))",
+    "sh-wsh": "sh(wsh(sortedmulti({})))",
+    "wsh": "wsh(sortedmulti({}))",
+}
+"""The forms that `compose` makes: by the name of the form, the descriptor around its key, or around threshold and keys."""
+
+_OF_SEVERAL = frozenset({"sh", "sh-wsh", "wsh"})
+
+_BY_PATH = (
+    (re.compile(r"44h/"), "pkh"),
+    (re.compile(r"49h/"), "sh-wpkh"),
+    (re.compile(r"84h/"), "wpkh"),
+    (re.compile(r"86h/"), "tr"),
+    (re.compile(r"45h"), "sh"),
+    (re.compile(r"48h/[0-9]+h/[0-9]+h/1h"), "sh-wsh"),
+    (re.compile(r"48h/[0-9]+h/[0-9]+h/2h"), "wsh"),
+)
+"""What the path of a key says that it is for (BIP 44, 45, 48, 49, 84, 86)."""
+
+
+def compose(
+    key_expressions: Sequence[str], threshold: int | None, network: Network, form: str | None = None
+) -> RegisteredWallet:
+    """The wallet of these keys in one of `FORMS`: without `form`, the one that the keys' paths are for.
+
+    Where the paths say nothing that fits, `wpkh` of one key without a threshold, and else `wsh`.
 
     Raises:
-        UsageError: `wallet-threshold`, `key-expression`. What registering raises for keys that are no good.
+        UsageError: `wallet-threshold`, `wallet-form`, `key-expression`. What registering raises for keys that are no good.
     """
     keys = [_key_expression(text) for text in key_expressions]
-    if threshold is None:
-        if len(keys) != 1:
-            raise UsageError(
-                "wallet-threshold",
-                f"{len(keys)} keys and no threshold",
-                remedy="say how many must sign: --threshold K",
-            )
-        body = f"wpkh({keys[0]}{_MULTIPATH})"
-    else:
-        if not 1 <= threshold <= len(keys):
-            raise UsageError("wallet-threshold", f"{threshold} of {len(keys)} keys cannot be")
-        body = f"wsh(sortedmulti({threshold},{','.join(key + _MULTIPATH for key in keys)}))"
+    if threshold is None and len(keys) != 1:
+        raise UsageError(
+            "wallet-threshold",
+            f"{len(keys)} keys and no threshold",
+            remedy="say how many must sign: --threshold K",
+        )
+    if threshold is not None and not 1 <= threshold <= len(keys):
+        raise UsageError("wallet-threshold", f"{threshold} of {len(keys)} keys cannot be")
+    chosen = form or _form_of_paths(keys, several=threshold is not None)
+    if (chosen in _OF_SEVERAL) != (threshold is not None):
+        raise UsageError(
+            "wallet-form",
+            f"the form {chosen} takes {'keys and a threshold' if threshold is None else 'one key and no threshold'}",
+            remedy=f"--form with --threshold: {', '.join(sorted(_OF_SEVERAL))}; without it: the others",
+        )
+    inner = [*([] if threshold is None else [str(threshold)]), *(key + _MULTIPATH for key in keys)]
+    body = FORMS[chosen].format(",".join(inner))
     return RegisteredWallet.register("composed", network, with_checksum(body))
+
+
+def _form_of_paths(keys: Sequence[str], *, several: bool) -> str:
+    """The form that all the keys' paths are for, if it takes so many keys."""
+    paths = [key[len("[00000000/") : key.index("]")].replace("'", "h").replace("H", "h") for key in keys]
+    meant = {next((form for path, form in _BY_PATH if path.match(text)), None) for text in paths}
+    fitting = [form for form in meant if form is not None and (form in _OF_SEVERAL) == several]
+    if len(meant) == 1 and fitting:
+        return fitting[0]
+    return "wsh" if several else "wpkh"
 
 
 def _key_expression(text: str) -> str:

@@ -11,6 +11,9 @@ from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_shared.units import btc, grouped
 
+FORMS = ("pkh", "sh-wpkh", "wpkh", "tr", "sh", "sh-wsh", "wsh")
+"""Spelt out here, so that `--help` need not load what makes them."""
+
 if TYPE_CHECKING:
     from falconer_online.jsontype import Json
     from falconer_shared.wallet.registration import RegisteredWallet
@@ -19,22 +22,30 @@ if TYPE_CHECKING:
 @click.command("compose")
 @click.argument("key_files", nargs=-1, required=True, type=FILE, metavar="KEYFILE...")
 @click.option(
-    "--threshold", type=int, metavar="K", help="How many of the keys must sign; without it one key, P2WPKH."
+    "--threshold", type=int, metavar="K", help="How many of the keys must sign; without it one key."
+)
+@click.option(
+    "--form",
+    type=click.Choice(FORMS),
+    help="The kind of addresses. Without it the one that the keys' paths are for: 44h pkh, 49h sh-wpkh, 84h wpkh, 86h tr,"
+    " 45h sh, 48h sh-wsh or wsh; where they say nothing that fits, wpkh of one key and wsh of several.",
 )
 @click.option("--out", type=FILE, required=True, help="Where the descriptor goes.")
 @json_option
 @pass_session
-def compose(session: Session, key_files: tuple[Path, ...], threshold: int | None, out: Path) -> None:
+def compose(
+    session: Session, key_files: tuple[Path, ...], threshold: int | None, form: str | None, out: Path
+) -> None:
     """Make a descriptor with checksum from KEYFILEs that `falconer-offline key xpub` wrote."""
     from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
     from falconer_online.wallets import compose as make
 
     coordinator = session.open()
     texts = [read_file(path, MAX_TEXT_FILE, "the key file").decode("ascii", "replace") for path in key_files]
-    wallet = make(texts, threshold, coordinator.config.network)
+    wallet = make(texts, threshold, coordinator.config.network, form)
     write_file(out, f"{wallet.descriptor_text}\n".encode())
     session.say(wallet.descriptor_text)
-    session.say(f"wallet id {wallet.wallet_id}")
+    session.say(f"wallet id {wallet.wallet_id}: {wallet.descriptor.summary()}")
     step = f"falconer wallet register NAME {shown(out)}, the same on every offline machine; compare the ids"
     session.next(step)
     session.result(
