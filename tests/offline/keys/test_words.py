@@ -3,14 +3,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import secrets
+import subprocess
+import sys
 
 import pytest
 from embit import bip39
 from hypothesis import given
 from hypothesis import strategies as st
 
-from falconer_offline.keys import words
+from falconer_offline.keys import randomness, words
 from falconer_shared.errors import Malformed, SecretError
+from tests.conftest import PROJECT
 from tests.support.refusal import refused
 
 ABOUT = " ".join(["abandon"] * 11 + ["about"])
@@ -61,8 +66,7 @@ def test_words_are_neither_corrected_nor_repeated(text, rule):
 
 
 def test_the_mix_is_what_the_documentation_says(monkeypatch):
-    drawn = iter([bytes(range(32)), bytes(32)])
-    monkeypatch.setattr(os, "urandom", lambda size: next(drawn)[:size])
+    monkeypatch.setattr(randomness, "draw", lambda size: bytes(range(size)))
     mix = words.Mix.start()
     assert mix.commitment == hashlib.sha256(bytes(range(32))).hexdigest()
     for count, size in ((12, 16), (15, 20), (18, 24), (21, 28), (24, 32)):
@@ -86,6 +90,47 @@ def test_rolls_are_digits_from_1_to_6(rolls):
 
 
 def test_a_generator_that_repeats_itself_makes_no_key(monkeypatch):
-    monkeypatch.setattr(os, "urandom", lambda size: b"\x07" * size)
-    with refused("randomness-broken", SecretError):
+    monkeypatch.setattr(os, "getrandom", lambda size, flags=0: b"\x07" * size)
+    with refused("random-source-unhealthy", SecretError):
         words.Mix.start()
+
+
+def test_the_transcript_holds_what_the_recipe_needs_and_no_words():
+    mix = words.Mix(bytes(range(32)))
+    assert mix.transcript("123456", 12).decode().splitlines() == [
+        "falconer-dice 1",
+        "words 12",
+        f"commitment {hashlib.sha256(bytes(range(32))).hexdigest()}",
+        f"system {bytes(range(32)).hex()}",
+        "rolls 123456",
+    ]
+
+
+def recipe(language: str) -> str:
+    """The one block of that language in the chapter on keys."""
+    chapter = (PROJECT / "docs" / "offline.md").read_text().split("\n## Keys\n", 1)[1].split("\n## ", 1)[0]
+    [block] = re.findall(rf"```{language}\n(.*?)```", chapter, re.DOTALL)
+    return block
+
+
+@pytest.mark.parametrize("count", words.WORD_COUNTS)
+def test_a_second_tool_computes_the_words_again(tmp_path, vectors, count):
+    """The recipe of docs/offline.md as it stands there: sed, printf, sha256sum, and seven lines of Python with
+    the list of the BIP itself.
+    """
+    mix = words.Mix.start()
+    rolls = "".join(secrets.choice("123456") for _ in range(99))
+    (tmp_path / "dice.txt").write_bytes(mix.transcript(rolls, count))
+    shell = subprocess.run(
+        ["bash", "-eu", "-c", recipe("sh")], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    commitment, entropy = (line.split()[0] for line in shell.stdout.splitlines())
+    assert commitment == mix.commitment
+    assert bytes.fromhex(entropy)[: count * 4 // 3] == mix.entropy(rolls, count)
+    (tmp_path / "words.py").write_text(recipe("python"))
+    english = vectors / "vectors" / "raw" / "bitcoin_bips" / "bip-0039" / "english.txt"
+    shown = subprocess.run(
+        [sys.executable, "-I", tmp_path / "words.py", entropy, str(count), english],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert tuple(shown.split()) == words.words_of(mix.entropy(rolls, count))

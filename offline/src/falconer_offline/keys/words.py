@@ -4,19 +4,20 @@ The mix is one hash that anybody can compute again:
 
     entropy = first 16 to 32 bytes of SHA-256(system || dice)
 
-with `system` = 32 bytes of the kernel's generator and `dice` = the rolls as ASCII digits, in order. With
-dice, SHA-256(system) is shown before the first roll and `system` after the last, so the program cannot choose
-`system` to fit the rolls. Either source alone, if unknown to an attacker, makes the words unknown to him.
-Nothing else feeds it (A091).
+with `system` = 32 bytes of the kernel's generator, tested (`randomness`), and `dice` = the rolls as ASCII
+digits, in order. With dice, SHA-256(system) is shown before the first roll and `system` after the last, so the
+program cannot choose `system` to fit the rolls. Either source alone, if unknown to an attacker, makes the words
+unknown to him. Nothing else feeds it (A091). docs/offline.md has the recipe for a second tool.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from dataclasses import dataclass, field
 
+from falconer_offline.keys import randomness
+from falconer_shared.canonical import Writer
 from falconer_shared.errors import Malformed, SecretError
 
 WORD_COUNTS = (12, 15, 18, 21, 24)
@@ -43,14 +44,9 @@ class Mix:
         """Take the system's part.
 
         Raises:
-            SecretError: `randomness-broken`: the generator gave the same bytes twice.
+            SecretError: `random-source-unhealthy`.
         """
-        system = os.urandom(SYSTEM_SIZE)
-        if system == os.urandom(SYSTEM_SIZE) or not any(system):
-            raise SecretError(
-                "randomness-broken", "the system's random generator repeats itself; make no key here"
-            )
-        return cls(system)
+        return cls(randomness.draw(SYSTEM_SIZE))
 
     @property
     def commitment(self) -> str:
@@ -68,6 +64,17 @@ class Mix:
         if len(rolls) > MAX_ROLLS or any(roll not in "123456" for roll in rolls):
             raise Malformed("dice-malformed", f"dice rolls are up to {MAX_ROLLS} digits from 1 to 6")
         return hashlib.sha256(self.system + rolls.encode("ascii")).digest()[: words * 4 // 3]
+
+    def transcript(self, rolls: str, words: int) -> bytes:
+        """All that another tool needs to compute the words again: as secret as the words."""
+        return (
+            Writer("falconer-dice")
+            .line("words", words)
+            .line("commitment", self.commitment)
+            .line("system", self.system.hex())
+            .line("rolls", rolls)
+            .text()
+        )
 
 
 def words_of(entropy: bytes) -> tuple[str, ...]:
