@@ -52,6 +52,14 @@ def test_a_program_lock_covers_its_package_and_the_core(program: str) -> None:
     assert wanted(program) | wanted("shared") <= pins(program).keys()
 
 
+@pytest.mark.parametrize("program", ["online", "offline", "dev"])
+def test_every_lock_covers_drawing_and_reading_of_codes(program: str) -> None:
+    project = tomllib.loads((PROJECT / "shared/pyproject.toml").read_text())["project"]
+    extra = {re.split(r"[<>=!~\[ ]", line)[0].lower() for line in project["optional-dependencies"]["qr"]}
+    assert extra == {"segno", "zxing-cpp", "opencv-python-headless", "pyzbar"}
+    assert extra <= pins(program).keys()
+
+
 def test_the_offline_lock_brings_nothing_for_the_network() -> None:
     assert not {"urllib3", "requests", "httpx", "aiohttp", "sqlalchemy", "alembic"} & pins("offline").keys()
 
