@@ -134,10 +134,11 @@ def test_a_request_carries_the_receipts_of_the_other_signers(vault: Desk):
     assert extract(UntrustedPsbt.parse(later)).request == extract(UntrustedPsbt.parse(data)).request
 
 
-def test_the_next_request_names_the_last_receipt(desk: Desk):
-    _, data = sent(desk)
-    desk.receive(desk.answer(data))
-    _, later = sent(desk, 30_000)
+def test_the_next_request_names_the_last_receipt(vault: Desk):
+    vault.node.add_coin(1, 600_000)
+    _, data = sent(vault, 20_000)
+    vault.receive(vault.answer(data))
+    _, later = sent(vault, 30_000)
     marks = extract(UntrustedPsbt.parse(later)).request.receipts
     assert [(mark.signer, mark.number) for mark in marks] == [
         ("machine-a", 1),
