@@ -11,7 +11,7 @@ from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.policy.compile import _TOP, compile_toml, explain, explain_together
 from falconer_shared.policy.document import MAX_BYTES, Policy
 from falconer_shared.policy.values import JUDGED, RULES
-from tests.support.policies import PolicyDraft, SshKey
+from tests.support.policies import PolicyDraft, SshKey, holders
 from tests.support.treasury import stranger_address
 
 HOT = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -271,9 +271,20 @@ def test_shares_are_said_with_numbers():
     assert "human_approval_threshold_sats: each signer of a 2-of-3 wallet lets 66 sats pass" in text
     whole = PolicyDraft(rules=dict(limits), mandatory=("machine-a",)).policy()
     assert "In a 2-of-3 wallet every sum over a day is enforced whole." in explain(whole, k=2, n=3)
-    assert "In a 1-of-1 wallet every sum over a day is enforced whole." in explain(
-        PolicyDraft().policy(), k=1, n=1
-    )
+    single = PolicyDraft(signers=holders("machine-a"), rules=dict(limits)).policy()
+    assert "In a 1-of-1 wallet every sum over a day is enforced whole." in explain(single, k=1, n=1)
+
+
+def test_a_policy_says_when_machines_and_keys_do_not_match():
+    """A spare machine with the same key, or keys that no machine holds, change what each machine may let pass."""
+    limits = {"human_approval_threshold_sats": 100, "max_daily_spend_sats": 1_000}
+    spare = PolicyDraft(signers=holders("machine-a", "machine-b"), rules=dict(limits)).policy()
+    text = "\n".join(explain(spare, k=1, n=1))
+    assert "lets 500 sats pass (1/2 of 1,000 sats)" in text
+    assert "More signers (2) than keys (1): some key is on two machines" in text
+    text = "\n".join(explain(spare, k=2, n=3))
+    assert "lets 500 sats pass (1/2 of 1,000 sats)" in text
+    assert "Fewer signers (2) than keys (3): what the other keys sign alone, no signer sees" in text
 
 
 def test_a_policy_without_limits_says_so_loudly():

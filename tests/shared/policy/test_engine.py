@@ -35,7 +35,7 @@ from falconer_shared.policy.windows import DAY_SECONDS
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
 from falconer_shared.wallet.registration import RegisteredWallet
-from tests.support.policies import PolicyDraft, SshKey, approvals, coin
+from tests.support.policies import PolicyDraft, SshKey, approvals, coin, holders
 from tests.support.treasury import NOTHING_KNOWN, stranger_address, wpkh_wallet, wsh_wallet
 from tests.support.treasury import Payment as Draft
 
@@ -247,7 +247,8 @@ def test_rotating_signers_never_sign_more_than_the_limit_together(
     k: int, more: int, limit: int, data: st.DataObject
 ):
     n = k + more
-    policy = PolicyDraft(tiers=(), rules={"max_daily_spend_sats": limit}).policy()
+    machines = holders(*(f"machine-{number:02}" for number in range(n)))
+    policy = PolicyDraft(tiers=(), signers=machines, rules={"max_daily_spend_sats": limit}).policy()
     seen: list[list[SpendEntry]] = [[] for _ in range(n)]
     total = 0
     for number in range(data.draw(st.integers(1, 12))):
@@ -401,8 +402,13 @@ def the_transaction(multi: bool = False) -> VerifiedTransaction:
 
 def the_policy(*, multi: bool = False, mandatory: tuple[str, ...] = (), **rules: int) -> InstalledPolicy:
     tiers = PolicyDraft.tiers if "human_approval_threshold_sats" in rules else ()
+    machines = ("machine-a", "machine-b", "machine-c") if multi else ("machine-a",)
     return PolicyDraft(
-        wallet_id=the_wallet(multi).wallet_id, tiers=tiers, mandatory=mandatory, rules=dict(rules)
+        wallet_id=the_wallet(multi).wallet_id,
+        tiers=tiers,
+        signers=holders(*sorted({*machines, *mandatory})),
+        mandatory=mandatory,
+        rules=dict(rules),
     ).install()
 
 

@@ -157,16 +157,21 @@ def _explain_approval(policy: Policy) -> list[str]:
 
 def _explain_shares(policy: Policy, k: int, n: int) -> list[str]:
     share = share_of(policy, k, n)
-    if share.whole or k == n:
-        return [f"In a {k}-of-{n} wallet every sum over a day is enforced whole."]
     lines: list[str] = []
-    for name in _SUMS:
-        limit = policy.limit(name)
-        if limit is not None:
-            lines.append(
-                f"{name}: each signer of a {k}-of-{n} wallet lets {grouped(share.of(limit))} pass "
-                f"({k}/{n} of {grouped(limit)}), so that all of them together sign no more than {grouped(limit)}."
-            )
+    if share.whole or share.k == share.n:
+        lines.append(f"In a {k}-of-{n} wallet every sum over a day is enforced whole.")
+    else:
+        for name in _SUMS:
+            limit = policy.limit(name)
+            if limit is not None:
+                lines.append(
+                    f"{name}: each signer of a {k}-of-{n} wallet lets {grouped(share.of(limit))} pass "
+                    f"({share.k}/{share.n} of {grouped(limit)}), so that all of them together sign no more than {grouped(limit)}."
+                )
+    if share.n > n:
+        lines.append(f"More signers ({share.n}) than keys ({n}): some key is on two machines, and one may be all that signs.")
+    elif share.n < n:
+        lines.append(f"Fewer signers ({share.n}) than keys ({n}): what the other keys sign alone, no signer sees or limits.")
     return lines
 
 

@@ -19,11 +19,11 @@ from falconer_shared.units import Amount, FeeRate
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one signer of a k-of-n wallet enforces of a limit on a sum over a window.
+    """What one machine enforces of a limit on a sum over a window, where every transaction takes `k` of `n` machines at least.
 
-    A coordinator may rotate signers, and each sees only what it signed. A transaction takes k signatures; if each of n signers
-    signs sums of at most floor(limit * k / n), all sums together take at most n * limit * k / n of k signatures each, which is
-    at most the limit. `whole` holds where mandatory signers see every transaction.
+    A coordinator may rotate machines, and each sees only what it signed. If each of n lets sums of at most floor(limit * k / n)
+    pass, their journals together hold at most limit * k, and every transaction stands in k of them: all of them together spend at
+    most the limit. `whole` holds where mandatory signers see every transaction.
     """
 
     k: int
@@ -35,13 +35,21 @@ class Share:
             raise ValueError("a share is k of n, 1 <= k <= n")
 
     def of(self, limit: int) -> int:
-        """The part of `limit` (satoshis) that this signer may let pass by itself."""
+        """The part of `limit` (satoshis) that this machine may let pass by itself."""
         return limit if self.whole else limit * self.k // self.n
 
 
 def share_of(policy: Policy, k: int, n: int) -> Share:
-    """The share of each signer of a k-of-n wallet under this policy: whole only where it names mandatory signers."""
-    return Share(k, n, whole=bool(policy.mandatory_signers))
+    """The share of each machine that this policy names, for a wallet of `k` of `n` keys; whole where it names mandatory signers.
+
+    A policy says which machines sign, not which keys they hold. With m machines and n keys, n - m keys are outside the policy (a
+    hardware signer, a backup) or lie beside another key on one machine, so a transaction that machines sign at all is signed by
+    k - (n - m) of them at least (ADR 0004). With more machines than keys some key is on two of them, and one machine is all that
+    can be counted on. Where no more machines than keys share a key, nobody sees it from here: administrators must prevent that.
+    """
+    machines = len(policy.signers)
+    fewest = 1 if machines > n else max(1, k - (n - machines))
+    return Share(fewest, machines, whole=bool(policy.mandatory_signers))
 
 
 @dataclass(frozen=True, slots=True)
