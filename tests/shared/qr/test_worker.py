@@ -62,10 +62,7 @@ def test_what_a_terminal_shows_is_read(scanner: Scanner) -> None:
 def header(width: int, height: int) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n"
-         b"\0\0\0\rIHDR"
-        + width.to_bytes(4, "big")
-        + height.to_bytes(4, "big")
-        + b"\1\0\0\0\0"
+        b"\0\0\0\rIHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\1\0\0\0\0"
     )
 
 
