@@ -76,7 +76,11 @@ def diagram(
 
 
 def drawing(
-    sources: Sequence[Flow], payments: Sequence[Flow], own: Sequence[Flow], fee: int, strokes: Strokes = UNICODE
+    sources: Sequence[Flow],
+    payments: Sequence[Flow],
+    own: Sequence[Flow],
+    fee: int,
+    strokes: Strokes = UNICODE,
 ) -> tuple[str, ...]:
     """The picture of these flows, payments before what comes back.
 
@@ -88,9 +92,7 @@ def drawing(
         raise ValueError("inputs and outputs with the fee do not add up")
     left = _lines(_summed(sources, "coins of our own"))
     wide = max(map(len, left))
-    lines = [
-        f"{line:<{wide}}{strokes.join if number else strokes.turn}" for number, line in enumerate(left)
-    ]
+    lines = [f"{line:<{wide}}{strokes.join if number else strokes.turn}" for number, line in enumerate(left)]
     # the bar stands under the last stroke of the coins
     indent = " " * (wide + len(strokes.turn) - 1)
     drawn = _lines(targets)
