@@ -125,7 +125,7 @@ def _prove(psbt: UntrustedPsbt, wallet: RegisteredWallet, index: int) -> ProvenI
             input=index,
         )
     scripts = wallet.scripts(place.branch, place.index)
-    _check_scripts(fields, scripts)
+    _check_scripts(fields, scripts, kind)
     _check_taproot_fields(fields, scripts)
     sighash = _sighash(fields, kind)
     sequence = psbt.tx.inputs[index].sequence
@@ -176,15 +176,7 @@ def _spent_output(psbt: UntrustedPsbt, index: int, kind: InputKind) -> tuple[TxO
             input=index,
         )
     proven = previous.outputs[outpoint.vout]
-    _check_witness_utxo(index, claimed, proven, kind)
-    first = previous.inputs[0].outpoint
-    return proven, len(previous.inputs) == 1 and first.vout == NULL_VOUT and first.txid == NULL_TXID
-
-
-def _check_witness_utxo(index: int, claimed: TxOutput | None, proven: TxOutput, kind: InputKind) -> None:
-    if claimed is None:
-        return
-    if claimed != proven:
+    if claimed is not None and claimed != proven:
         raise VerificationError(
             "input-witness-utxo-differs",
             f"input {index} claims {claimed.value} sats where its previous transaction proves {proven.value} sats"
@@ -194,16 +186,18 @@ def _check_witness_utxo(index: int, claimed: TxOutput | None, proven: TxOutput, 
             claimed=int(claimed.value),
             proven=int(proven.value),
         )
-    if kind is InputKind.LEGACY:
+    first = previous.inputs[0].outpoint
+    return proven, len(previous.inputs) == 1 and first.vout == NULL_VOUT and first.txid == NULL_TXID
+
+
+def _check_scripts(fields: PsbtInput, scripts: Scripts, kind: InputKind) -> None:
+    if kind is InputKind.LEGACY and fields.witness_utxo is not None:
         # BIP 174, Signer: "If a witness UTXO is provided, no non-witness signature may be created" (A052)
         raise VerificationError(
             "input-witness-utxo-of-legacy-coin",
-            f"input {index} brings a witness UTXO for a coin that is spent without a witness",
-            input=index,
+            f"input {fields.index} brings a witness UTXO for a coin that is spent without a witness",
+            input=fields.index,
         )
-
-
-def _check_scripts(fields: PsbtInput, scripts: Scripts) -> None:
     # equality with the rebuilt script is stronger than the hash commitment that BIP 174 asks a signer to check
     for claimed, rebuilt, rule, name in (
         (fields.redeem_script, scripts.redeem_script, "input-redeem-script-mismatch", "redeem script"),
