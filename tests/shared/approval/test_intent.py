@@ -260,13 +260,6 @@ def test_too_early_and_too_late(intent, verified):
         check(intent, verified, now=intent.expires)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in IntentKind if kind is not IntentKind.PAY])
-def test_kinds_that_cannot_be_judged_yet_are_refused(intent, verified, kind):
-    pays = {IntentKind.SWEEP: intent.pays[:1]}.get(kind, ())
-    with refused("intent-kind-unsupported", ApprovalError):
-        check(replaced(intent, kind=kind, pays=pays), verified)
-
-
 def test_another_network(facts, verified):
     pays = tuple(
         (amount, address_of(script_of(address, Network.REGTEST), Network.SIGNET)) for amount, address in facts["pays"]

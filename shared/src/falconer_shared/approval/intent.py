@@ -18,6 +18,14 @@ An approver never sees the PSBT, so the intent must leave a coordinator no room:
 the fee may be, and one coin that every transaction for it must spend. Since that coin can be spent once, one intent can
 pay once, whatever becomes of journals and replies.
 
+What each kind lets a transaction do (`check_intent`):
+
+* `pay`: the outputs that are not ours are exactly the `pay` lines;
+* `sweep`: all that its inputs hold goes to the one destination, less the fee. The `pay` line is the least that it gets, and
+  together with `max-fee` it is the sum of the inputs to the satoshi: no coin can be added, and none held back;
+* `own`: nothing leaves the wallet but the fee (consolidation; a child that pays for its parent);
+* `cancel`: like `own`, into one output, so that what spent the named coin before can no longer confirm.
+
 Not judged here: who signed (quorum.py), limits (policy), whether the transaction is sound (verify).
 """
 
@@ -51,7 +59,10 @@ _KIND = "falconer-intent"
 
 
 class IntentKind(enum.Enum):
-    """What the money is to do. The value is the spelling in the text."""
+    """What the money is to do. The value is the spelling in the text.
+
+    `RECOVER` has its word reserved, and is refused when judged.
+    """
 
     PAY = "pay"
     SWEEP = "sweep"
@@ -174,9 +185,9 @@ def check_intent(
     Raises:
         ApprovalError: the id of the first difference: `intent-kind-unsupported`, `intent-other-network`, `intent-other-wallet`,
             `intent-other-policy`, `intent-not-yet-valid`, `intent-expired`, `intent-coin-not-spent`, `intent-payments-differ`,
-            `intent-fee-exceeded`.
+            `intent-sweep-value-differs`, `intent-cancel-outputs`, `intent-fee-exceeded`.
     """
-    if intent.kind is not IntentKind.PAY:
+    if intent.kind is IntentKind.RECOVER:
         raise ApprovalError("intent-kind-unsupported", f"intents of kind '{intent.kind.value}' cannot be judged yet")
     if intent.network is not verified.wallet.network:
         raise ApprovalError(
@@ -201,7 +212,12 @@ def check_intent(
         raise ApprovalError(
             "intent-coin-not-spent", f"the transaction does not spend {intent.spends.text()}, as its intent demands"
         )
-    _compare_payments(intent, verified)
+    if intent.kind is IntentKind.SWEEP:
+        _check_sweep(intent, verified)
+    else:
+        _compare_payments(intent, verified)
+    if intent.kind is IntentKind.CANCEL:
+        _check_cancel(verified)
     if verified.fee > intent.max_fee:
         raise ApprovalError(
             "intent-fee-exceeded",
@@ -229,7 +245,10 @@ def _check_time(intent: Intent, now: int) -> None:
 
 
 def _compare_payments(intent: Intent, verified: VerifiedTransaction) -> None:
-    """As multisets of (amount, script): scripts decide where money goes (A131), and outputs stand in any order."""
+    """As multisets of (amount, script): scripts decide where money goes (A131), and outputs stand in any order.
+
+    An intent without `pay` lines lets nothing leave.
+    """
     approved = Counter((int(amount), script_of(address, intent.network)) for amount, address in intent.pays)
     actual = Counter((int(output.amount), output.script) for output in verified.payments)
     missing, extra = approved - actual, actual - approved
@@ -239,6 +258,40 @@ def _compare_payments(intent: Intent, verified: VerifiedTransaction) -> None:
             f"{missing.total()} approved payments are not made, {extra.total()} payments are made that nobody approved",
             missing=missing.total(),
             extra=extra.total(),
+        )
+
+
+def _check_sweep(intent: Intent, verified: VerifiedTransaction) -> None:
+    """Everything to the one destination.
+
+    The fee cannot be known before the transaction, so neither can the amount; their sum can. Were only a least amount
+    approved, a coordinator could add every other coin of the wallet to the sweep.
+    """
+    ((least, address),) = intent.pays
+    if len(verified.outputs) != 1 or [each.script for each in verified.payments] != [script_of(address, intent.network)]:
+        raise ApprovalError(
+            "intent-payments-differ",
+            f"a sweep has one output, to {address}; this transaction has {len(verified.outputs)}, "
+            f"{len(verified.own_outputs)} of them back to the wallet",
+            outputs=len(verified.outputs),
+        )
+    approved, swept = least + intent.max_fee, sum(proven.amount for proven in verified.inputs)
+    if swept != approved:
+        raise ApprovalError(
+            "intent-sweep-value-differs",
+            f"the sweep of {approved} sats was approved, and the coins of this transaction hold {swept}",
+            approved=approved,
+            swept=swept,
+        )
+
+
+def _check_cancel(verified: VerifiedTransaction) -> None:
+    """One output: what takes a payment back is as small as it can be, and no pretext for anything else."""
+    if len(verified.outputs) != 1:
+        raise ApprovalError(
+            "intent-cancel-outputs",
+            f"what cancels brings all home in one output, and this transaction has {len(verified.outputs)}",
+            outputs=len(verified.outputs),
         )
 
 
