@@ -18,6 +18,7 @@ from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.ripemd160 import ripemd160
 from falconer_shared.bitcoin.script import hash160, p2wpkh
 from falconer_shared.bitcoin.sighash import Bip143
+from falconer_shared.bitcoin.taproot import key_path_output_key
 from falconer_shared.bitcoin.transaction import Transaction
 from falconer_shared.errors import StateError, VerificationError
 from falconer_shared.units import Amount
@@ -115,10 +116,35 @@ def _signature(name: str) -> None:
     _demand(name, "accepted", "refused")
 
 
+_BIP341_PRIVATE = "6b973d88838f27366ed61c9ad6367663045cb456e28335c109e30717ae0c6baa"
+_BIP341_DIGEST = "2514a6272f85cfa0f45eb907fcb0d121b808ed37c6ea160a5a9046ed5526d555"
+_BIP341_OUTPUT_KEY = "53a1f6e454df1aa2776a2814a721372d6258050de330b3c6d10ee8f4e0dda343"
+_BIP341_SIGNATURE = (
+    "ed7c1647cb97379e76892be0cacff57ec4a7102aa24296ca39af7541246d8ff1"
+    "4d38958d4cc1e2e478e4d4a764bbfd835b16d4e314b72937b29833060b87276c"
+)
+"""BIP 341, wallet test vectors: the first key path input, of a key without scripts, signed with auxiliary data of zeros."""
+
+
+def _taproot(name: str) -> None:
+    node = PrivateNode(bytes.fromhex(_BIP341_PRIVATE), bytes(32), 0, bytes(4), 0)
+    output_key = key_path_output_key(node.public().pubkey[1:])
+    _demand(name, output_key.hex(), _BIP341_OUTPUT_KEY)
+    digest = bytes.fromhex(_BIP341_DIGEST)
+    _demand(name, node.sign_taproot(digest).hex(), _BIP341_SIGNATURE)
+    curve.verify_schnorr(output_key, bytes.fromhex(_BIP341_SIGNATURE), digest)
+    try:
+        curve.verify_schnorr(output_key, bytes.fromhex(_BIP341_SIGNATURE), hashlib.sha256(digest).digest())
+    except VerificationError:
+        return
+    _demand(name, "accepted", "refused")
+
+
 _CHECKS: dict[str, Callable[[str], None]] = {
     "hashes": _hashes,
     "derivation (BIP 32)": _derivation,
     "words (BIP 39, BIP 84)": _mnemonic,
     "digest (BIP 143)": _sighash,
     "signature (RFC 6979, low r)": _signature,
+    "taproot (BIP 340, BIP 341)": _taproot,
 }

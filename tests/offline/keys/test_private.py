@@ -9,6 +9,8 @@ import pickle
 import pytest
 import wallycore
 from embit.bip32 import HDKey
+from embit.ec import PrivateKey
+from embit.util import secp256k1
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from falconer_offline.keys.private import PrivateNode
 from falconer_shared.bitcoin import curve
 from falconer_shared.bitcoin.bip32 import HARDENED, parse_path
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.taproot import key_path_output_key
 from falconer_shared.errors import VerificationError
 from tests.support.refusal import refused
 
@@ -119,10 +122,59 @@ def test_signatures_are_those_of_libwally_low_and_valid(digest):
     curve.verify_ecdsa(node.public().pubkey, made, digest)
 
 
+@given(st.binary(min_size=32, max_size=32), st.integers(0, HARDENED - 1))
+def test_taproot_signatures_are_those_of_embit_and_libwally(digest, index):
+    """Tweaked and signed by two others: our private keys of both parities, auxiliary data of zeros."""
+    node = PrivateNode.from_seed(SEED).derive(index)
+    made = node.sign_taproot(digest)
+    tweaked = PrivateKey(node._secret).taproot_tweak()
+    # told outright: without auxiliary data the library that embit carries leaves out a step of BIP 340
+    assert made == bytes(secp256k1.schnorrsig_sign(digest, tweaked.secret, None, bytes(32)))
+    assert made == bytes(wallycore.ec_sig_from_bytes(tweaked.secret, digest, wallycore.EC_FLAG_SCHNORR))
+    assert made == bytes(
+        wallycore.ec_sig_from_bytes_aux(tweaked.secret, digest, bytes(32), wallycore.EC_FLAG_SCHNORR)
+    )
+    curve.verify_schnorr(key_path_output_key(node.public().pubkey[1:]), made, digest)
+
+
+def test_taproot_signatures_of_both_parities_were_tried():
+    prefixes = {PrivateNode.from_seed(SEED).derive(index).public().pubkey[0] for index in range(8)}
+    assert prefixes == {2, 3}
+
+
+def test_a_taproot_signature_is_not_by_the_key_that_the_wallet_derives():
+    node = PrivateNode.from_seed(SEED)
+    digest = hashlib.sha256(b"digest").digest()
+    with refused("signature-invalid", VerificationError):
+        curve.verify_schnorr(node.public().pubkey[1:], node.sign_taproot(digest), digest)
+
+
+def test_the_key_path_vectors_of_bip_341_and_86(vectors):
+    path = vectors / "vectors/raw/bitcoin_bips/bip-0341/wallet-test-vectors.json"
+    tried = 0
+    for case in json.loads(path.read_text())["keyPathSpending"][0]["inputSpending"]:
+        given_, wanted = case["given"], bytes.fromhex(case["expected"]["witness"][0])[:64]
+        node = PrivateNode(bytes.fromhex(given_["internalPrivkey"]), bytes(32), 0, bytes(4), 0)
+        made = node.sign_taproot(bytes.fromhex(case["intermediary"]["sigHash"]))
+        # a key that commits to a tree is another key, and we have none such
+        assert (made == wanted) is (given_["merkleRoot"] is None)
+        tried += made == wanted
+    assert tried == 1
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_digests_have_32_bytes(size):
+    node = PrivateNode.from_seed(SEED)
+    for sign in (node.sign, node.sign_taproot):
+        with pytest.raises(ValueError, match="32 bytes"):
+            sign(bytes(size))
+
+
 def test_one_flipped_bit_of_the_digest_is_another_nonce():
     node = PrivateNode.from_seed(SEED)
     rs = {curve.parse_der(node.sign((1 << bit).to_bytes(32, "big")))[0] for bit in range(256)}
     assert len(rs) == 256
+    assert len({node.sign_taproot((1 << bit).to_bytes(32, "big"))[:32] for bit in range(256)}) == 256
 
 
 def test_secrets_are_not_shown_copied_or_pickled():

@@ -26,8 +26,8 @@ MAX_LOW_R_TRIALS = 256
 """Each trial succeeds with probability 1/2: 256 failures in a row do not happen by chance."""
 
 AUXILIARY_DATA = bytes(32)
-"""What BIP 340 lets a signer mix into the nonce, which is a hash of key and message in any case. Zeros are what
-libsecp256k1 takes for "none".
+"""What BIP 340 lets a signer mix into the nonce, which is a hash of key and message in any case. Zeros, as in the
+vectors of BIP 341; said outright, because libraries differ in what they do without any.
 """
 
 _CONTEXT = GLOBAL_CONTEXT.ctx
