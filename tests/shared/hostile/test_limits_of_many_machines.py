@@ -26,7 +26,9 @@ LIMIT = 1_000
 class House:
     """A k-of-n wallet; `held` says which keys each machine of the policy holds, the others sign anything."""
 
-    def __init__(self, k: int, n: int, held: tuple[frozenset[int], ...], mandatory: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, k: int, n: int, held: tuple[frozenset[int], ...], mandatory: tuple[int, ...] = ()
+    ) -> None:
         self.k, self.n, self.held = k, n, held
         names = [f"machine-{number:02}" for number in range(len(held))]
         self.policy = PolicyDraft(
@@ -40,11 +42,9 @@ class House:
         self.total = 0
 
     def allows(self, machine: int, anchor: OutPoint, amount: int) -> bool:
-        asked = Spend(
-            anchor=anchor, unsigned_hash="11" * 32, payments=(), spent=Amount(amount), fee=Amount(0), fee_rate=FeeRate(0),
-            approvers=frozenset(), requester="agent", strategy="-", entries=tuple(self.journals[machine]), now=NOW,
-            share=self.share,
-        )  # fmt: skip
+        asked = spend(
+            anchor=anchor, spent=Amount(amount), entries=tuple(self.journals[machine]), share=self.share
+        )
         return all(verdict.outcome is Outcome.PASS for verdict in evaluate(self.policy, asked))
 
     def spend(self, keys: frozenset[int], machines: tuple[int, ...], number: int, amount: int) -> bool:
@@ -53,7 +53,7 @@ class House:
         if not all(self.allows(machine, anchor, amount) for machine in machines):
             return False
         for machine in machines:
-            self.journals[machine].append(SpendEntry(anchor, f"{number:064x}", Amount(amount), {}, False, "agent", NOW))
+            self.journals[machine].append(entry(number, amount, age=0))
         self.total += amount
         return True
 
@@ -115,7 +115,9 @@ def test_any_rotation_stays_within_the_limit(data):
     k = data.draw(st.integers(1, n))
     owner = data.draw(st.lists(st.integers(-1, 5), min_size=n, max_size=n))
     held = tuple(
-        found for machine in range(6) if (found := frozenset(key for key in range(n) if owner[key] == machine))
+        found
+        for machine in range(6)
+        if (found := frozenset(key for key in range(n) if owner[key] == machine))
     )
     if not held:
         return

@@ -4,10 +4,11 @@ What it means, checked in this order (DESIGN section 4):
 
 1. the structure is strict (parsing saw to it), nothing may still be added or taken away, and no field asks
    for a protocol that we do not speak;
-2. version and lock time are understood;
+2. version and lock time are understood, and the signed transaction will not be too heavy to be relayed (`fees.py`):
+   this bounds all work that follows;
 3. every input is proven (`inputs.py`);
 4. every output is proven ours or payable (`outputs.py`);
-5. sums, fee, fee rate and weight are in bounds (`fees.py`);
+5. sums, fee and fee rate are in bounds (`fees.py`);
 6. the digests are computed from proven scripts and amounts, and a second library agrees
    (`digests.py`, `second_opinion.py`);
 7. signatures that are already there are valid.
@@ -129,10 +130,11 @@ def verify(psbt: UntrustedPsbt, wallet: RegisteredWallet, known: KnownIndexes) -
         VerificationError: with the id of the first check that fails.
     """
     _check_structure(psbt)
+    # before any key is derived: ten thousand inputs of a wallet with twenty keys would take ten seconds (A079)
+    weight = signed_weight(psbt.tx, wallet.descriptor)
     proven = prove_inputs(psbt, wallet)
     reached = known.extended(item.place for item in proven)
     outputs = prove_outputs(psbt, wallet, reached)
-    weight = signed_weight(psbt.tx, wallet.descriptor)
     sums = cost([item.spent.value for item in proven], psbt.tx.outputs, weight)
     inputs = with_digests(psbt.tx, wallet.descriptor, proven)
     check_partial_signatures(inputs, psbt)
