@@ -34,6 +34,15 @@ RULES: dict[str, object] = {
     "human_approval_threshold_sats": 500_000,
 }
 
+OTHER_FORMS: list[tuple[str, str, int | None, list[int]]] = [
+    ("legacy", "pkh", None, [0]),
+    ("nested", "sh-wpkh", None, [0]),
+    ("taproot", "tr", None, [0]),
+    ("old-vault", "sh", 2, [0, 1, 2]),
+    ("nested-vault", "sh-wsh", 2, [0, 1, 2]),
+]
+"""Name, form, threshold, machines of the vault that hold the keys."""
+
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -84,31 +93,35 @@ def pay(
     approvers: Sequence[str] = (),
     *,
     show_page: bool = False,
+    quiet: bool = False,
     **options: object,
 ) -> Path:
     """One payment, all the way."""
     total = sum(sats for _, sats in pays)
     proposal = house.propose(*pays, **options)["proposal"]
-    story.line(
-        f"proposal {proposal['id']}: {total:,} sats, fee {proposal['fee']:,} sats, state {proposal['state']}"
-    )
+    if not quiet:
+        story.line(
+            f"proposal {proposal['id']}: {total:,} sats, fee {proposal['fee']:,} sats, state {proposal['state']}"
+        )
     if approvers:
         house.approve(proposal["id"], approvers)
         story.good(f"approved by {' and '.join(approvers)}, each with ssh-keygen on a computer of their own")
     request = house.export(proposal["id"])
-    story.good(f"request written to the stick: {request.name}, {request.stat().st_size:,} bytes")
+    if not quiet:
+        story.good(f"request written to the stick: {request.name}, {request.stat().st_size:,} bytes")
     answers = []
     for number in signers:
         answer, outcome = house.sign(house.signers[number], request, pays)
         if show_page:
             story.page(review_page(outcome.shown))
             show_page = False
-        story.good(f"verified, judged, reviewed, journaled and signed at {house.signers[number].name}")
+        if not quiet:
+            story.good(f"verified, judged, reviewed, journaled and signed at {house.signers[number].name}")
         answers.append(answer)
     done = house.finish(proposal["id"], answers)
     if done["state"] != "confirmed" or not done["confirmations"]:
         raise UnexpectedExitError(f"{title}: {done['state']} with {done['confirmations']} confirmations")
-    story.good(f"broadcast and confirmed: {done['txid']}")
+    story.good(f"{title + ': ' if quiet else ''}broadcast and confirmed: {done['txid']}")
     story.payments.append(
         {
             "title": title,
@@ -230,7 +243,14 @@ def run(story: Story, folder: Path, node: RegtestNode) -> None:
     pay(story, vault, "vault, below the threshold", [(supplier, 200_000)], [0, 1])
     pay(story, vault, "vault, above the threshold", [(supplier, 1_200_000)], [2, 0], ["emil", "carl"])
 
-    story.act("7  What is written down")
+    story.act("7  Every other script type, on the same coordinator and the same machines")
+    for name, form, threshold, machines in OTHER_FORMS:
+        other = vault.another(name, form, threshold, [vault.signers[number] for number in machines])
+        other.found_wallet({"supplier": supplier}, RULES)
+        other.fund(400_000)
+        pay(story, other, f"{form}", [(supplier, 120_000)], range(threshold or 1), quiet=True)
+
+    story.act("8  What is written down")
     for each in (house, vault):
         verified = each.coordinator.json("audit", "verify")
         story.good(

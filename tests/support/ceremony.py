@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,16 @@ from tests.support.node import RegtestNode
 from tests.support.programs import Coordinator, Outcome, Signer
 from tests.support.ssh_keygen import KeyFile
 
-SINGLE_PATH = "84h/1h/0h"
-MULTI_PATH = "48h/1h/0h/2h"
+PATHS = {
+    "pkh": "44h/1h/0h",
+    "sh-wpkh": "49h/1h/0h",
+    "wpkh": "84h/1h/0h",
+    "tr": "86h/1h/0h",
+    "wsh": "48h/1h/0h/2h",
+    "sh-wsh": "48h/1h/0h/1h",
+    "sh": "45h",
+}
+"""Account paths of the forms that `wallet compose` knows (BIP 44, 49, 84, 86, 48, 45)."""
 
 MACHINE = "Passphrase of the machine key: "
 AGAIN = "The same passphrase again: "
@@ -60,10 +68,13 @@ class Treasury:
     gap: Path
     """The folder that stands for the stick: all that crosses the air gap lies here as files."""
     threshold: int | None
+    form: str = "wpkh"
     admins: Sequence[str] = ("ada", "bela")
     approvers: Sequence[str] = ("carl", "dora", "emil")
     wallet_id: str = ""
     policy_digest: str = ""
+    form: str | None = None
+    """What `wallet compose --form` makes; without it, what it makes of the keys' paths."""
 
     # --- the ceremony --------------------------------------------------------------------------------------------
 
@@ -113,14 +124,23 @@ class Treasury:
 
     def export_xpub(self, signer: Signer) -> Path:
         out = self.gap / f"{self.name}.{signer.name}.key"
-        path = SINGLE_PATH if self.threshold is None else MULTI_PATH
-        signer.run("key", "xpub", "main", "--path", path, "--out", out, answers=self.key_passphrase(signer))
+        signer.run(
+            "key",
+            "xpub",
+            "main",
+            "--path",
+            PATHS[self.form],
+            "--out",
+            out,
+            answers=self.key_passphrase(signer),
+        )
         return out
 
     def compose_and_register(self, keys: Sequence[Path]) -> dict[str, Any]:
         descriptor = self.gap / f"{self.name}.descriptor.txt"
-        k = [] if self.threshold is None else ["--threshold", self.threshold]
-        self.coordinator.run("wallet", "compose", *k, *keys, "--out", descriptor)
+        k: list[object] = [] if self.threshold is None else ["--threshold", self.threshold]
+        k += ["--form", self.form] if self.form else []
+        self.coordinator.run("wallet", "compose", "--form", self.form, *k, *keys, "--out", descriptor)
         registered = self.coordinator.json("wallet", "register", self.name, descriptor)
         self.wallet_id = registered["wallet_id"]
         return registered
@@ -224,6 +244,15 @@ class Treasury:
             self.init_signer(signer)
             self.new_key(signer)
             say(f"offline machine        {signer.name}, new key from 12 words")
+        self.found_wallet(addresses, rules, say)
+
+    def found_wallet(
+        self,
+        addresses: dict[str, str],
+        rules: dict[str, object],
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """The part of the ceremony that each wallet has of its own: registration on all sides, and a policy."""
         registered = self.compose_and_register([self.export_xpub(signer) for signer in self.signers])
         for signer in self.signers:
             self.register_at(signer)
@@ -233,6 +262,18 @@ class Treasury:
         signatures = self.sign_policy(1)
         self.install_policy(1, signatures)
         say(f"policy version 1       {compiled['digest'][:16]}…  signed by {' and '.join(self.admins)}")
+
+    def another(
+        self, name: str, form: str, threshold: int | None = None, signers: Sequence[Signer] | None = None
+    ) -> Treasury:
+        """A further wallet, not founded yet, on the same coordinator and with the same people.
+
+        `signers`: the machines that hold its keys; without it all of them.
+        """
+        machines = list(self.signers if signers is None else signers)
+        return replace(
+            self, name=name, form=form, threshold=threshold, signers=machines, wallet_id="", policy_digest=""
+        )
 
     # --- a payment -----------------------------------------------------------------------------------------------
 
@@ -315,6 +356,7 @@ def treasury(
     threshold: int | None = None,
     *,
     automated: bool = False,
+    form: str | None = None,
 ) -> Treasury:
     """A treasury that is not founded yet. `automated` homes open with an age identity, without passphrases."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -328,6 +370,7 @@ def treasury(
         )
         for signer in signers
     ]
+    form = "wpkh" if threshold is None else "wsh"
     return Treasury(
-        name, node, Coordinator(folder / "online"), machines, People(folder / "people"), gap, threshold
+        name, node, Coordinator(folder / "online"), machines, People(folder / "people"), gap, threshold, form
     )
