@@ -38,7 +38,7 @@ from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.wallet.ownership import OwnPlace
 
 MAX_REVIEW_SECONDS = 3600
-"""How long a page may lie open between judgement and reservation: time to compare sixty addresses on paper."""
+"""How long a page may lie open between judgement and signature: time to compare sixty addresses on paper."""
 
 
 class KeyRing(Protocol):
@@ -92,7 +92,7 @@ def sign_session(
 
     Raises:
         Declined: the person did not confirm. SecretError: a key did not open; the reservation is then taken
-        back. StateError: the state was changed meanwhile or cannot be written.
+        back. StateError: `review-too-old`; the state was changed meanwhile or cannot be written.
     """
     wanted = own_keys(state, judged)
     reviewed = review(judged, state, person)
@@ -114,8 +114,10 @@ def sign_session(
     after_step("reserved")
     try:
         keys = {position: unlock() for position, unlock in openers.items()}
+        # a passphrase that was mistyped is asked for again, for as long as the person takes
+        _check_fresh(judged, clock())
     except FalconerError as refused:
-        # no key was opened, so no signature exists: the one case in which a reservation may go
+        # nothing was signed yet, so no signature exists: the one case in which a reservation may go
         journal.release(reservation, machine, clock(), refused.rule, step=after_step)
         raise
     after_step("unlocked")

@@ -176,10 +176,12 @@ def check_private(home: Path) -> None:
     Raises:
         StateError: `state-missing`, `state-permissions`.
     """
-    for path in (home, home / STATE_FILE, home / MACHINE_FILE, home / PUBLIC_FILE):
+    for path in (home, home / STATE_FILE, home / MACHINE_FILE, home / PUBLIC_FILE, *_beside(home)):
         try:
             found = path.lstat()
         except FileNotFoundError:
+            if path.name.startswith(f"{STATE_FILE}-"):
+                continue
             raise StateError(
                 "state-missing",
                 f"{safe(str(path))} does not exist",
@@ -194,6 +196,13 @@ def check_private(home: Path) -> None:
                 f"{safe(str(path))} must be a plain {'folder' if path == home else 'file'} that this user alone can read",
                 remedy=f"chmod -R go= {safe(str(home))}",
             )
+
+
+def _beside(home: Path) -> tuple[Path, ...]:
+    """Files that SQLite opens without being asked, where they are there: one that is a FIFO would hang it, and nobody could
+    say why.
+    """
+    return tuple(home / f"{STATE_FILE}{suffix}" for suffix in ("-journal", "-wal", "-shm"))
 
 
 def _read_public(home: Path) -> SshPublicKey:
@@ -237,10 +246,11 @@ def _connect(home: Path) -> Iterator[sqlite3.Connection]:
 
 def _load(connection: sqlite3.Connection, home: Path, machine: SshPublicKey) -> State:
     schema.check_shape(connection)
-    row = connection.execute("SELECT text, signature FROM root").fetchone()
-    if row is None:
-        raise AuditError("state-tampered", "the state has no signed root")
-    text, signature = bytes(row[0]), bytes(row[1])
+    roots = connection.execute("SELECT text, signature FROM root").fetchmany(2)
+    if len(roots) != 1:
+        # a second row is covered by no signature
+        raise AuditError("state-tampered", "the state has not one signed root")
+    text, signature = bytes(roots[0][0]), bytes(roots[0][1])
     try:
         verify(SshSignature.parse(signature), text, ROOT_NAMESPACE, machine)
         reader = Reader(text, "falconer-state", where="state root", rule="state-tampered", max_bytes=1 << 16)

@@ -1,0 +1,98 @@
+"""Time that passes where nobody looks: a page, a passphrase, a clock."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from falconer_offline.session import MAX_REVIEW_SECONDS, sign_session
+from falconer_shared.errors import SecretError, StateError
+from falconer_shared.policy.windows import DAY_SECONDS
+from tests.offline.office import NOW, Ring, Willing, small
+from tests.support.refusal import refused
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class SlowRing(Ring):
+    """A person who mistypes a passphrase and finds the right one `seconds` later, after the spend was reserved."""
+
+    def __init__(self, office, clock: Clock, seconds: int) -> None:
+        super().__init__(office)
+        self.clock, self.seconds = clock, seconds
+
+    def prepare(self, record):
+        unlock = super().prepare(record)
+
+        def later():
+            self.clock.now += self.seconds
+            return unlock()
+
+        return later
+
+
+def sign(office, data, clock, ring=None):
+    return sign_session(office.state(), office.judge(data, clock()), Willing(), ring or Ring(office), clock)
+
+
+def outcomes(office) -> list[str]:
+    return [row[-1] for row in office.state().rows["spends"]]
+
+
+@pytest.mark.parametrize("late", [MAX_REVIEW_SECONDS + 1, DAY_SECONDS + 1])
+def test_a_passphrase_found_a_day_later_signs_nothing(office, late):
+    """Else the entry would leave its day as soon as its signature is made, and the limit could be used twice at once."""
+    clock = Clock()
+    with refused("review-too-old", StateError):
+        sign(office, office.request(), clock, SlowRing(office, clock, late))
+    assert outcomes(office) == ["released"]
+
+
+def test_a_passphrase_found_in_time_signs(office):
+    clock = Clock()
+    sign(office, office.request(), clock, SlowRing(office, clock, MAX_REVIEW_SECONDS))
+    assert outcomes(office) == ["signed"]
+
+
+def test_an_intent_that_expires_while_the_passphrase_is_looked_for(office):
+    clock = Clock()
+    data = office.request(alter_intent=lambda intent: dataclasses.replace(intent, expires=NOW + 100))
+    with refused("review-too-old", StateError):
+        sign(office, data, clock, SlowRing(office, clock, 100))
+    assert outcomes(office) == ["released"]
+
+
+def test_a_clock_set_back_gives_nothing_back(office):
+    """Four payments fill the day. Whatever the clock says afterwards, a fifth waits its whole day."""
+    clock = Clock()
+    for number in range(4):
+        sign(office, office.request(small(office.wallet, number)), clock)
+    for now in (NOW - 1, NOW - DAY_SECONDS, 0):
+        with refused("clock-behind-journal", StateError):
+            office.judge(office.request(small(office.wallet, 4), now=NOW), now)
+    with refused("policy-daily-limit"):
+        office.judge(office.request(small(office.wallet, 4)), NOW + DAY_SECONDS - 1)
+
+
+def test_a_refused_key_after_the_clock_went_back_leaves_the_reservation(office):
+    """It cannot be taken back at a time before it was made, and then it counts: the safe side."""
+    clock = Clock()
+
+    class Backwards(Ring):
+        def prepare(self, record):
+            def unlock():
+                clock.now = NOW - 5
+                raise SecretError("passphrase-wrong", "no")
+
+            return unlock
+
+    with refused("clock-behind-journal", StateError):
+        sign(office, office.request(), clock, Backwards(office))
+    assert outcomes(office) == ["reserved"]
