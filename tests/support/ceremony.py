@@ -73,8 +73,6 @@ class Treasury:
     approvers: Sequence[str] = ("carl", "dora", "emil")
     wallet_id: str = ""
     policy_digest: str = ""
-    form: str | None = None
-    """What `wallet compose --form` makes; without it, what it makes of the keys' paths."""
 
     # --- the ceremony --------------------------------------------------------------------------------------------
 
@@ -138,8 +136,7 @@ class Treasury:
 
     def compose_and_register(self, keys: Sequence[Path]) -> dict[str, Any]:
         descriptor = self.gap / f"{self.name}.descriptor.txt"
-        k: list[object] = [] if self.threshold is None else ["--threshold", self.threshold]
-        k += ["--form", self.form] if self.form else []
+        k = [] if self.threshold is None else ["--threshold", self.threshold]
         self.coordinator.run("wallet", "compose", "--form", self.form, *k, *keys, "--out", descriptor)
         registered = self.coordinator.json("wallet", "register", self.name, descriptor)
         self.wallet_id = registered["wallet_id"]
@@ -370,7 +367,7 @@ def treasury(
         )
         for signer in signers
     ]
-    form = "wpkh" if threshold is None else "wsh"
+    form = form or ("wpkh" if threshold is None else "wsh")
     return Treasury(
         name, node, Coordinator(folder / "online"), machines, People(folder / "people"), gap, threshold, form
     )
