@@ -9,6 +9,7 @@ carry no receipt: that is said, and taken.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from falconer_online.coordinator import Coordinator
 from falconer_online.states import NEVER_SIGNED, ProposalState
@@ -25,6 +26,9 @@ from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.psbt.views import signature_field
 from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
 from falconer_shared.verify.transaction import VerifiedTransaction
+
+MAX_MISSING_SHOWN = 5
+"""Numbers of receipts that never arrived, named in a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,14 @@ def _take_receipt(
     request = extract(UntrustedPsbt.parse(row.request_psbt)).request
     installed = coordinator.policy(change, change.wallet_by_id(row.wallet_id))
     receipt = check_response(response, request, installed.policy)
-    known = [each.number for each in change.receipts(signer=receipt.signer, wallet_id=row.wallet_id)]
+    known = {each.number for each in change.receipts(signer=receipt.signer, wallet_id=row.wallet_id)}
     stored = _receipt_row(response.receipt, row, change.now)
     new = change.add_receipt(stored, "signed" if receipt.signed else "refused")
-    missing = sorted(set(range(1, receipt.number)) - set(known))
+    # a signer may number its receipts as it likes: no more is looked at than is shown
+    missing = list(islice((n for n in range(1, receipt.number) if n not in known), MAX_MISSING_SHOWN + 1))
     if new and missing:
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        more = ", ..." if len(missing) > MAX_MISSING_SHOWN else ""
+        shown = ", ".join(map(str, missing[:MAX_MISSING_SHOWN])) + more
         warnings.append(
             f"receipts {shown} of signer {receipt.signer} never arrived; at that machine: "
             f"falconer-offline receipt show --since {missing[0]}"
