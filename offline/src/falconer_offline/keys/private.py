@@ -1,7 +1,7 @@
 """Extended private keys (BIP 32), ECDSA and BIP 340 signatures, on libsecp256k1 through coincurve's C handle.
 
 A signature is deterministic. ECDSA: RFC 6979, and where r comes out high, again with the counter that Bitcoin Core
-feeds in as extra entropy (`CKey::Sign`), until r is low. BIP 340: auxiliary data of 32 zero bytes (ADR 0009). So
+feeds in as extra entropy (`CKey::Sign`), until r is low. BIP 340: auxiliary data of 32 zero bytes (ADR 0010). So
 every signature can be computed again by another program and compared (A088, A089).
 
 Python cannot wipe memory. Objects of this module are kept for as short as possible and never shown.

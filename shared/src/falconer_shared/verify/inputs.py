@@ -4,7 +4,7 @@
 2. the previous transaction is there in full, hashes to the outpoint's txid and has that output: amount and
    script come from it and from nowhere else (A001-A005; CVE-2020-14199: BIP 143 signs the amount of one
    input, not of all). Of a taproot wallet alone a witness UTXO will do, and the page says so: BIP 341 signs the
-   amounts and scripts of all inputs, so that one lie makes every signature worthless (ADR 0008);
+   amounts and scripts of all inputs, so that one lie makes every signature worthless (ADR 0009);
 3. a witness UTXO, if given, is byte-equal to the proven output (A002), and no legacy coin has one (BIP 174);
 4. the proven script is the one that our registered wallet derives at the claimed place (A015-A019, A023,
    A024); the place is a hint until derived again;
