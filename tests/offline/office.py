@@ -27,8 +27,10 @@ from falconer_shared.exchange.envelope import build_envelope, embed
 from falconer_shared.exchange.lines import RuleLine
 from falconer_shared.exchange.receipt import ReceiptMark, SignedReceipt
 from falconer_shared.exchange.request import SigningRequest, sign_request
-from falconer_shared.policy.engine import evaluate, share_of, spend_of
+from falconer_shared.policy.engine import evaluate, spend_of
+from falconer_shared.policy.history import Recorded
 from falconer_shared.policy.parts import KeyHolder
+from falconer_shared.policy.spend import NOTHING_SEEN, Outlook
 from falconer_shared.units import Amount
 from falconer_shared.verify.transaction import verify
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -133,6 +135,7 @@ class Office:
         alter_request: Callable[[SigningRequest], SigningRequest] = lambda request: request,
         receipts: Sequence[SignedReceipt] = (),
         coordinator: str = "coordinator",
+        outlook: Outlook = NOTHING_SEEN,
     ) -> bytes:
         """A request as an honest coordinator makes it; the `alter`s are one mutation each, signed all the same."""
         payment = payment or Payment(self.wallet)
@@ -150,9 +153,8 @@ class Office:
         )  # fmt: skip
         shown = approvals(intent.text, *approvers)
         spend = spend_of(
-            verified, intent, approvers=frozenset(approvers), entries=(), now=now,
-            share=share_of(policy, self.wallet.threshold, self.wallet.size),
-        )  # fmt: skip
+            verified, intent, policy, Recorded(()), approvers=frozenset(approvers), outlook=outlook, now=now
+        )
         request = alter_request(
             SigningRequest(
                 id="rent-1", created=now, network=self.wallet.network, wallet_id=self.wallet.wallet_id,

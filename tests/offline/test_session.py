@@ -135,7 +135,7 @@ def test_a_page_that_lay_open_too_long_is_judged_again(office, seconds, signs):
     judged = office.judge(office.request())
     if signs:
         sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + seconds)
-        assert [row[8] for row in office.state().rows["spends"]] == [NOW + seconds]
+        assert [row[-2] for row in office.state().rows["spends"]] == [NOW + seconds]
         return
     with refused("review-too-old", StateError):
         sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW + seconds)

@@ -13,6 +13,7 @@ from pathlib import Path
 from falconer_online import ssh_keygen
 from falconer_online.coordinator import Coordinator, intent_of
 from falconer_online.judging import Judgement, judge
+from falconer_online.outlook import outlook_of
 from falconer_online.proposals import expire_due
 from falconer_online.states import ProposalState
 from falconer_online.store.rows import ProposalRow
@@ -33,12 +34,15 @@ def judgement_of(coordinator: Coordinator, view: View, row: ProposalRow) -> Judg
     refused by `check_same_policy`.
     """
     wallet = view.wallet_by_id(row.wallet_id)
+    installed = coordinator.policy(view, wallet, version=intent_of(row).policy_version)
+    verified = coordinator.transaction(view, row)
     return judge(
-        coordinator.policy(view, wallet, version=intent_of(row).policy_version),
-        coordinator.transaction(view, row),
+        installed,
+        verified,
         intent_of(row),
         [Approval.parse(raw) for raw in view.approvals(row.id)],
         view.history(row.wallet_id),
+        outlook_of(coordinator.node, view, installed.policy, verified, row.id),
         coordinator.clock(),
     )
 

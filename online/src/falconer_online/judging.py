@@ -13,14 +13,12 @@ from falconer_online.jsontype import Json
 from falconer_shared.approval.intent import Intent
 from falconer_shared.approval.quorum import Approval, identify
 from falconer_shared.errors import ApprovalError, PolicyViolation
-from falconer_shared.policy.engine import LONGEST_WINDOW_SECONDS, PolicyRefused, evaluate, spend_of, tier_of
+from falconer_shared.policy.engine import PolicyRefused, evaluate, spend_of, tier_of
 from falconer_shared.policy.history import SpendHistory
 from falconer_shared.policy.signed import InstalledPolicy
-from falconer_shared.policy.spend import Outcome, Spend, Verdict, share_of
+from falconer_shared.policy.spend import Outcome, Outlook, Spend, Verdict
+from falconer_shared.policy.values import APPROVAL_RULES
 from falconer_shared.verify.transaction import VerifiedTransaction
-
-APPROVAL_RULE = "human_approval_threshold_sats"
-"""The rule that a quorum's approval satisfies; all others stand whoever approves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Judgement:
                 whole_limit=self.whole_limits[verdict.rule],
             )
             for verdict in self.verdicts
-            if verdict.outcome is Outcome.FAIL and verdict.rule != APPROVAL_RULE
+            if verdict.outcome is Outcome.FAIL and verdict.rule not in APPROVAL_RULES
         ]
         if reasons:
             raise PolicyRefused(reasons, self.verdicts)
@@ -102,7 +100,7 @@ class Judgement:
 
 def judge(
     installed: InstalledPolicy, verified: VerifiedTransaction, intent: Intent, approvals: Sequence[Approval],
-    history: SpendHistory, now: int,
+    history: SpendHistory, outlook: Outlook, now: int,
 ) -> Judgement:  # fmt: skip
     """Judge at a signer's share.
 
@@ -111,18 +109,10 @@ def judge(
     """
     policy = installed.policy
     names = identify(intent, policy.approver_keys(), approvals)
-    share = share_of(policy, verified.wallet.threshold, verified.wallet.size)
-    spend = spend_of(
-        verified,
-        intent,
-        approvers=frozenset(names),
-        entries=history.entries(now - LONGEST_WINDOW_SECONDS),
-        now=now,
-        share=share,
-    )
-    whole = evaluate(policy, replace(spend, share=replace(share, whole=True)))
+    spend = spend_of(verified, intent, policy, history, approvers=frozenset(names), outlook=outlook, now=now)
+    whole = evaluate(policy, replace(spend, share=replace(spend.share, whole=True)))
     unapproved = evaluate(policy, replace(spend, approvers=frozenset()))
-    asks = any(each.rule == APPROVAL_RULE and each.outcome is Outcome.FAIL for each in unapproved)
+    asks = any(each.rule in APPROVAL_RULES and each.outcome is Outcome.FAIL for each in unapproved)
     tier = tier_of(policy, spend) if asks else None
     return Judgement(
         spend=spend,

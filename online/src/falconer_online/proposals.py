@@ -25,6 +25,7 @@ from falconer_online.build import Choice, Payee, check_payments, choose, rebuild
 from falconer_online.chain.core import fallback_fee_rate
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.judging import Judgement, judge
+from falconer_online.outlook import outlook_of
 from falconer_online.states import MAY_EXPIRE, ProposalState
 from falconer_online.store.rows import ProposalRow, WalletRow
 from falconer_online.wallets import change_index, reconcile_locks
@@ -40,9 +41,7 @@ from falconer_shared.errors import (
     VerificationError,
 )
 from falconer_shared.policy.engine import PolicyRefused
-from falconer_shared.policy.history import SpendEntry
 from falconer_shared.policy.signed import InstalledPolicy
-from falconer_shared.policy.spend import Spend
 from falconer_shared.text import is_token, safe
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction
@@ -143,7 +142,15 @@ def _judge_and_keep(
         intent, verified, policy_version=installed.policy.version, policy_digest=installed.digest, now=now
     )
     with coordinator.store.change(now) as change:
-        judgement = judge(installed, verified, intent, (), change.history(row.wallet_id), now)
+        judgement = judge(
+            installed,
+            verified,
+            intent,
+            (),
+            change.history(row.wallet_id),
+            outlook_of(coordinator.node, change, installed.policy, verified, intent.proposal),
+            now,
+        )
         judgement.refuse_if_forbidden()
         name = node_wallet_name(row.wallet_id)
         for outpoint in choice.inputs:
@@ -165,25 +172,11 @@ def _judge_and_keep(
             },
             ProposalState.PENDING if judgement.needed else ProposalState.APPROVED,
             choice.inputs,
-            entry_of(judgement.spend, approved=judgement.needed > 0),
+            # one that needs approval counts as approved: it goes nowhere without
+            judgement.spend.entry(approved=judgement.needed > 0),
             verified.highest_indexes,
         )
     return Created(kept, verified, judgement)
-
-
-def entry_of(spend: Spend, *, approved: bool) -> SpendEntry:
-    """What the history must hold of a spend. One that needs approval counts as approved: it goes nowhere
-    without.
-    """
-    return SpendEntry(
-        anchor=spend.anchor,
-        unsigned_hash=spend.unsigned_hash,
-        spent=spend.spent,
-        paid=spend.paid(),
-        approved=approved,
-        requester=spend.requester,
-        at=spend.now,
-    )
 
 
 def _draft(

@@ -95,6 +95,7 @@ def _build(coordinator: Coordinator, change: Change, row: ProposalRow) -> Propos
         change.history(row.wallet_id),
         change.now,
         signer=None,
+        outlook=judgement.spend.outlook,
         request_digest=request.digest,
     )
     signature = sign_request(request, key.sign_bytes, key.public)

@@ -97,9 +97,11 @@ def test_packed_values_come_back():
         records.unpack_signatures(compact_size(65))
     with refused("trailing-bytes", Malformed):
         records.unpack_signatures(records.pack_signatures(signatures) + b"x")
-    paid = {"b": 2, "a": 1}
+    paid = {b"\x01": 2, b"": 1, bytes(34): 2_100_000_000_000_000}
     assert records.unpack_paid(records.pack_paid(paid)) == paid
     assert records.unpack_paid(records.pack_paid({})) == {}
+    assert records.unpack_scripts(records.pack_scripts(paid)) == frozenset(paid) - {b""}
+    assert records.unpack_scripts(records.pack_scripts([])) == frozenset()
 
 
 def test_history_is_of_one_wallet_and_of_the_window(used):

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.policy.engine import evaluate
 from falconer_shared.policy.history import SpendEntry
-from falconer_shared.policy.spend import Outcome, Share, Spend, share_of
-from falconer_shared.units import Amount, FeeRate
+from falconer_shared.policy.spend import Outcome, Share, share_of
+from falconer_shared.units import Amount
 from tests.support.policies import PolicyDraft, coin, holders
+from tests.support.spends import entry, spend
 
-NOW = 1_800_000_000
 LIMIT = 1_000
 
 

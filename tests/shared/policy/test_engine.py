@@ -16,7 +16,6 @@ from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.errors import ApprovalError, FalconerError, PolicyViolation, StateError
 from falconer_shared.policy.engine import (
-    LONGEST_WINDOW_SECONDS,
     STATELESS_RULES,
     ApprovalRefused,
     ApprovedTransaction,
@@ -26,44 +25,19 @@ from falconer_shared.policy.engine import (
     is_approved,
     tier_of,
 )
-from falconer_shared.policy.history import SpendEntry
+from falconer_shared.policy.history import Recorded, SpendEntry
 from falconer_shared.policy.parts import ApprovalTier
 from falconer_shared.policy.signed import InstalledPolicy
-from falconer_shared.policy.spend import Outcome, Payment, Share, Spend, Verdict, share_of
-from falconer_shared.policy.values import JUDGED, RULES
-from falconer_shared.policy.windows import DAY_SECONDS
+from falconer_shared.policy.spend import Outcome, Outlook, Payment, Share, Spend, Verdict, share_of
+from falconer_shared.policy.values import RULES
+from falconer_shared.policy.windows import DAY_SECONDS, WEEK_SECONDS
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
 from falconer_shared.wallet.registration import RegisteredWallet
 from tests.support.policies import PolicyDraft, SshKey, approvals, coin, holders
+from tests.support.spends import NOW, entry, payment, script, spend
 from tests.support.treasury import NOTHING_KNOWN, stranger_address, wpkh_wallet, wsh_wallet
 from tests.support.treasury import Payment as Draft
-
-NOW = 1_800_000_000
-WHOLE = Share(1, 1)
-
-
-def payment(number: int = 0, sats: int = 70_000) -> Payment:
-    address = stranger_address(number)
-    return Payment(address, script_of(address, Network.REGTEST), Amount(sats))
-
-
-def spend(**changes: object) -> Spend:
-    values: dict[str, object] = {
-        "anchor": coin(1),
-        "unsigned_hash": "11" * 32,
-        "payments": (payment(),),
-        "spent": Amount(71_000),
-        "fee": Amount(1_000),
-        "fee_rate": FeeRate(5_000),
-        "approvers": frozenset(),
-        "requester": "agent",
-        "strategy": "-",
-        "entries": (),
-        "now": NOW,
-        "share": WHOLE,
-    }
-    return Spend(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def draft(**rules: int | tuple[str, ...]) -> PolicyDraft:
@@ -77,8 +51,38 @@ def verdict(rule: str, draft: PolicyDraft, spend: Spend) -> Verdict:
     return next(verdict for verdict in evaluate(draft.policy(), spend) if verdict.rule == rule)
 
 
-def entry(anchor: int, spent: int, *, age: int = 10, approved: bool = False) -> SpendEntry:
-    return SpendEntry(coin(anchor), f"{anchor:064x}", Amount(spent), {}, approved, "agent", NOW - age)
+def strictest() -> PolicyDraft:
+    """Every rule set, so that a plain spend runs against most of them."""
+    return PolicyDraft(
+        addresses={"one": stranger_address(1), "zero": stranger_address(0)},
+        rules={
+            "ai_decision_interval_seconds": 60,
+            "allowed_destinations": ("one",),
+            "allowed_hours_end": "08:30",
+            "allowed_hours_start": "07:30",
+            "allowed_timezone": "Europe/Berlin",
+            "auto_approve_new_strategies": False,
+            "consolidate_below_fee_rate": 1,
+            "denied_destinations": ("zero",),
+            "funding_proposal_expiry_hours": 1,
+            "funding_proposal_max_pending": 1,
+            "funding_proposal_threshold_sats": 1,
+            "human_approval_threshold_sats": 1,
+            "max_daily_proposals": 1,
+            "max_daily_spend_sats": 1,
+            "max_destination_spend_sats": 1,
+            "max_fee_percent": 1,
+            "max_fee_rate_sats_per_vbyte": 1,
+            "max_fee_sats": 1,
+            "max_mempool_congestion_percent": 1,
+            "max_single_tx_sats": 1,
+            "max_weekly_spend_sats": 1,
+            "min_change_value_sats": 1,
+            "min_confirmations": 1,
+            "no_address_reuse": True,
+            "weekend_operations": False,
+        },
+    )
 
 
 # Verdicts
@@ -91,16 +95,40 @@ def test_there_is_one_verdict_for_every_rule_in_alphabetical_order():
 
 
 def test_the_rules_that_depend_on_no_state():
-    # sums over windows depend on a history; everything else here must come out equal on both sides
-    assert frozenset(RULES) - STATELESS_RULES == {"human_approval_threshold_sats", "max_daily_spend_sats"}
-    plain = draft(
-        max_single_tx_sats=1, max_fee_sats=1, max_fee_rate_sats_per_vbyte=1, allowed_destinations=("one",)
-    ).policy()
-    busy = spend(entries=(entry(2, 500_000), entry(1, 9)), now=NOW + 5, share=Share(2, 3))
-    for one, other in zip(evaluate(plain, spend()), evaluate(plain, busy), strict=True):
-        if one.rule in STATELESS_RULES:
-            assert one == other
-            assert (one.outcome is Outcome.FAIL) == (one.rule in JUDGED)
+    """They must come out equal on both sides. All others look at a history, at the clock, or at what one side alone sees."""
+    assert frozenset(RULES) - STATELESS_RULES == {
+        "ai_decision_interval_seconds",
+        "allowed_hours_end",
+        "allowed_hours_start",
+        "auto_approve_new_strategies",
+        "funding_proposal_max_pending",
+        "human_approval_threshold_sats",
+        "max_daily_proposals",
+        "max_daily_spend_sats",
+        "max_destination_spend_sats",
+        "max_mempool_congestion_percent",
+        "max_weekly_spend_sats",
+        "min_confirmations",
+        "no_address_reuse",
+        "weekend_operations",
+    }
+    strict = strictest().policy()
+    busy = spend(
+        # 26 hours later, on Saturday
+        entries=(entry(2, 500_000, paid={script(): 1}, age=-90_000), entry(1, 9)),
+        now=NOW + 93_600,
+        decided=NOW + 5,
+        share=Share(2, 3),
+        used=frozenset({script()}),
+        strategy_known=True,
+        outlook=Outlook(pending=9, confirmations=0, mempool_bytes=1, mempool_limit=1),
+    )
+    differing = set()
+    for one, other in zip(evaluate(strict, spend()), evaluate(strict, busy), strict=True):
+        if one != other:
+            differing.add(one.rule)
+    # each rule that may differ does, so that none is in the list without need
+    assert differing == frozenset(RULES) - STATELESS_RULES
 
 
 @pytest.mark.parametrize(
@@ -377,16 +405,20 @@ def test_a_threshold_of_nothing_lets_nothing_pass_unapproved():
 # approve: the whole way
 
 
-class Past:
+class Past(Recorded):
     """A history that remembers how far back it was asked."""
 
     def __init__(self, *entries: SpendEntry) -> None:
-        self._entries = entries
-        self.since: int | None = None
+        super().__init__(entries)
+        object.__setattr__(self, "asked", [])
+
+    @property
+    def since(self) -> int:
+        return self.asked[-1]
 
     def entries(self, since: int) -> Sequence[SpendEntry]:
-        self.since = since
-        return [entry for entry in self._entries if entry.at > since]
+        self.asked.append(since)
+        return super().entries(since)
 
 
 @cache
@@ -470,7 +502,7 @@ def test_what_is_approved_says_what_was_judged():
     verified = the_transaction()
     assert (done.approvals, done.approved, done.judged_at) == (("bert", "carl"), True, NOW)
     assert (done.policy_version, done.policy_digest, done.request_digest) == (1, installed.digest, "77" * 32)
-    assert past.since == NOW - LONGEST_WINDOW_SECONDS
+    assert past.since == NOW - WEEK_SECONDS
     assert verified.spent == 71_000
     daily = next(v for v in done.verdicts if v.rule == "max_daily_spend_sats")
     assert daily.value == str(71_000 + 12_345)
@@ -478,9 +510,15 @@ def test_what_is_approved_says_what_was_judged():
         anchor=verified.inputs[0].outpoint,
         unsigned_hash=verified.unsigned_hash,
         spent=Amount(71_000),
-        paid={stranger_address(): 70_000},
+        paid={script(): 70_000},
+        own=frozenset(
+            {item.scripts.script_pubkey for item in verified.inputs}
+            | {output.script for output in verified.own_outputs}
+        ),
         approved=True,
         requester="agent",
+        strategy="-",
+        decided=NOW - 60,
         at=NOW,
     )
 

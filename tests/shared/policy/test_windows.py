@@ -8,16 +8,14 @@ from hypothesis import strategies as st
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.policy.history import SpendEntry
 from falconer_shared.policy.windows import DAY_SECONDS, WEEK_SECONDS, window_sum
-from falconer_shared.units import MAX_MONEY, Amount
+from falconer_shared.units import MAX_MONEY
+from tests.support import spends
 from tests.support.policies import coin
-
-NOW = 1_800_000_000
+from tests.support.spends import NOW
 
 
 def entry(anchor: int, spent: int, age: int, *, approved: bool = False) -> SpendEntry:
-    return SpendEntry(
-        coin(anchor), f"{anchor}-{spent}-{age}", Amount(spent), {}, approved, "agent", NOW - age
-    )
+    return spends.entry(anchor, spent, age=age, approved=approved)
 
 
 def test_an_entry_counts_while_it_is_less_than_a_day_old():

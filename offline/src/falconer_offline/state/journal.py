@@ -106,17 +106,22 @@ def reserve(
             unsigned=entry.unsigned_hash,
             anchor=entry.anchor.text(),
             spent=int(entry.spent),
+            requester=entry.requester,
+            strategy=entry.strategy,
         )
         transaction.run(
-            "INSERT INTO spends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO spends VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             number,
             wallet_id,
             entry.anchor.text(),
             entry.unsigned_hash,
             int(entry.spent),
             records.pack_paid(entry.paid),
+            records.pack_scripts(entry.own),
             int(entry.approved),
             entry.requester,
+            entry.strategy,
+            entry.decided,
             entry.at,
             records.RESERVED,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from falconer_offline.state.schema import Row
@@ -11,7 +11,7 @@ from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.encoding.reader import ByteReader, compact_size, prefixed
 from falconer_shared.errors import AuditError, FalconerError, StateError, VerificationError
-from falconer_shared.policy.history import SpendEntry
+from falconer_shared.policy.history import Recorded, SpendEntry
 from falconer_shared.policy.signed import InstalledPolicy, PinnedAdmins, SignedPolicy, replay
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
@@ -246,32 +246,59 @@ class JournalHistory:
 
     def entries(self, since: int) -> Sequence[SpendEntry]:
         """Every spend that may confirm and was reserved after `since`; the released ones cannot confirm."""
-        return [
-            SpendEntry(
-                anchor=OutPoint.parse_text(_text(anchor)),
-                unsigned_hash=_text(unsigned_hash),
-                spent=Amount(_number(spent)),
-                paid=unpack_paid(_text(paid)),
-                approved=bool(approved),
-                requester=_text(requester),
-                at=_number(at),
-            )
-            for _, owner, anchor, unsigned_hash, spent, paid, approved, requester, at, outcome in self.state.rows[
-                "spends"
-            ]
-            if owner == self.wallet_id and outcome != RELEASED and _number(at) > since
-        ]
+        return [_entry(row) for row in self._rows() if _number(row[-2]) > since]
+
+    def used(self, scripts: Collection[bytes], besides: OutPoint) -> frozenset[bytes]:
+        """Those of `scripts` that another spend of this machine touched."""
+        return self._recorded().used(scripts, besides)
+
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
+        """Whether this machine saw another spend approved for this requester and strategy."""
+        return self._recorded().approved_before(requester, strategy, besides)
+
+    def _rows(self) -> Sequence[Row]:
+        return [row for row in self.state.rows["spends"] if row[1] == self.wallet_id and row[-1] != RELEASED]
+
+    def _recorded(self) -> Recorded:
+        """All of it: the snapshot is in memory as a whole, so that one pass over it answers every question."""
+        return Recorded.of(map(_entry, self._rows()))
 
 
-def pack_paid(paid: Mapping[str, int]) -> str:
-    """Payments by address as one text: `address sats` lines, sorted."""
-    return "\n".join(f"{address} {sats}" for address, sats in sorted(paid.items()))
+def _entry(row: Row) -> SpendEntry:
+    _, _, anchor, unsigned_hash, spent, paid, own, approved, requester, strategy, decided, at, _ = row
+    return SpendEntry(
+        anchor=OutPoint.parse_text(_text(anchor)),
+        unsigned_hash=_text(unsigned_hash),
+        spent=Amount(_number(spent)),
+        paid=unpack_paid(_text(paid)),
+        own=unpack_scripts(_text(own)),
+        approved=bool(approved),
+        requester=_text(requester),
+        strategy=_text(strategy),
+        decided=_number(decided),
+        at=_number(at),
+    )
 
 
-def unpack_paid(text: str) -> dict[str, int]:
+def pack_paid(paid: Mapping[bytes, int]) -> str:
+    """Payments by script as one text: lines of the script in hex and the satoshis, sorted."""
+    return "\n".join(f"{script.hex()} {sats}" for script, sats in sorted(paid.items()))
+
+
+def unpack_paid(text: str) -> dict[bytes, int]:
     """The inverse of `pack_paid`."""
     pairs = (line.split(" ") for line in text.split("\n") if line)
-    return {address: int(sats) for address, sats in pairs}
+    return {bytes.fromhex(script): int(sats) for script, sats in pairs}
+
+
+def pack_scripts(scripts: Iterable[bytes]) -> str:
+    """Scripts as one text: a line in hex each, sorted."""
+    return "\n".join(script.hex() for script in sorted(scripts))
+
+
+def unpack_scripts(text: str) -> frozenset[bytes]:
+    """The inverse of `pack_scripts`."""
+    return frozenset(bytes.fromhex(line) for line in text.split("\n") if line)
 
 
 def _text(value: object) -> str:

@@ -51,8 +51,9 @@ TABLES: Mapping[str, str] = {
     ),
     "spends": (
         "CREATE TABLE spends (number INTEGER PRIMARY KEY, wallet_id TEXT NOT NULL, anchor TEXT NOT NULL,"
-        " unsigned_hash TEXT NOT NULL, spent INTEGER NOT NULL, paid TEXT NOT NULL, approved INTEGER NOT NULL,"
-        " requester TEXT NOT NULL, at INTEGER NOT NULL, outcome TEXT NOT NULL) STRICT"
+        " unsigned_hash TEXT NOT NULL, spent INTEGER NOT NULL, paid TEXT NOT NULL, own TEXT NOT NULL, approved INTEGER NOT NULL,"
+        " requester TEXT NOT NULL, strategy TEXT NOT NULL, decided INTEGER NOT NULL, at INTEGER NOT NULL, outcome TEXT NOT NULL)"
+        " STRICT"
     ),
     "wallets": (
         "CREATE TABLE wallets (name TEXT PRIMARY KEY, wallet_id TEXT NOT NULL UNIQUE, descriptor TEXT NOT NULL,"

@@ -144,9 +144,9 @@ class CoreNode:
                     found[outpoint] = coin
         return tuple(sorted(found.values(), key=lambda coin: (-coin.confirmations, coin.outpoint.text())))
 
-    def _held_coin(self, outpoint: OutPoint) -> Coin | None:
+    def _held_coin(self, outpoint: OutPoint, *, mempool: bool = True) -> Coin | None:
         txid, _, vout = outpoint.text().rpartition(":")
-        answer = self._rpc.call("gettxout", txid, int(vout), True)  # noqa: FBT003  # include_mempool
+        answer = self._rpc.call("gettxout", txid, int(vout), mempool)
         if answer is None:
             return None
         script = shape.text(shape.field(answer, "scriptPubKey", "gettxout"), "hex", "gettxout")
@@ -164,6 +164,15 @@ class CoreNode:
             {address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"}
             for address, amount in payments
         ]
+    def confirmations(self, outpoint: OutPoint) -> int | None:
+        self.check_network()
+        # without the mempool first: a coin that our own payment spends there, to be replaced, still is one in the chain
+        for mempool in (False, True):
+            coin = self._held_coin(outpoint, mempool=mempool)
+            if coin is not None:
+                return coin.confirmations
+        return None
+
         options = {
             "changeAddress": change_address,
             "lockUnspents": True,

@@ -119,3 +119,6 @@ class Node(Protocol):
 
     def transaction(self, name: str, txid: str) -> TransactionStatus | None:
         """None when the wallet does not know it."""
+    def confirmations(self, outpoint: OutPoint) -> int | None:
+        """Of the transaction that made a coin, 0 in the mempool; None when the coin is spent or unknown."""
+

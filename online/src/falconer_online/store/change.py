@@ -173,6 +173,7 @@ class Change(View):
             state=state.value,
             unsigned=values["unsigned_hash"],
             intent=values["intent"].decode("ascii"),
+        self._keep_scripts(proposal_id, entry)
             purpose=values["purpose"],
         )
         return self.proposal(proposal_id)
@@ -190,6 +191,15 @@ class Change(View):
         """One move of the transition table; coins and history follow it.
 
         Raises:
+        scripts = schema.spend_scripts
+        self._write(sa.delete(scripts).where(scripts.c.proposal_id == proposal_id))
+        self._keep_scripts(proposal_id, entry)
+
+    def _keep_scripts(self, proposal_id: str, entry: SpendEntry) -> None:
+        for script in sorted({*entry.paid, *entry.own}):
+            self._insert(
+                schema.spend_scripts, proposal_id=proposal_id, script=script.hex(), own=script in entry.own
+            )
             StateError: `proposal-state`.
         """
         current = self.proposal(row.id)
@@ -318,8 +328,10 @@ def _spend_values(entry: SpendEntry) -> dict[str, Any]:
         "anchor": entry.anchor.text(),
         "unsigned_hash": entry.unsigned_hash,
         "spent": int(entry.spent),
-        "paid": json.dumps({address: int(sats) for address, sats in sorted(entry.paid.items())}),
+        "paid": json.dumps({script.hex(): int(sats) for script, sats in sorted(entry.paid.items())}),
         "approved": entry.approved,
         "requester": entry.requester,
         "at": entry.at,
     }
+        "strategy": entry.strategy,
+        "decided": entry.decided,

@@ -156,9 +156,22 @@ spends = Table(
     Column("paid", String, nullable=False),
     Column("approved", Boolean, nullable=False),
     Column("requester", String(_TOKEN), nullable=False),
+    Column("strategy", String(_TOKEN), nullable=False),
+    Column("decided", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
     Column("released", Boolean, nullable=False),
 )
+
+spend_scripts = Table(
+    "spend_scripts",
+    metadata,
+    Column("proposal_id", String(_TOKEN), ForeignKey("spends.proposal_id"), primary_key=True),
+    Column("script", String, primary_key=True, index=True),
+    Column("own", Boolean, nullable=False),
+)
+"""Every script that a spend pays (`own` false), spends from or returns to, in hex: whether an address was used
+before must not take a walk through the whole history.
+"""
 
 audit = Table(
     "audit",

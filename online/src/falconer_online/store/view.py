@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from falconer_online.states import ProposalState
+from falconer_online.states import MAY_EXPIRE, ProposalState
 from falconer_online.store import schema
 from falconer_online.store.rows import PolicyRow, ProposalRow, ReceiptRow, SignatureRow, WalletRow
 from falconer_shared.bitcoin.transaction import OutPoint
@@ -143,6 +143,16 @@ class View:
             .group_by(table.c.state)
             .order_by(table.c.state)
         )
+    def unsigned(self, wallet_id: str, besides: str) -> int:
+        """How many proposals of a wallet, `besides` left out, wait for approval or for a signature."""
+        table = schema.proposals
+        query = sa.select(sa.func.count()).where(
+            table.c.wallet_id == wallet_id,
+            table.c.id != besides,
+            table.c.state.in_([state.value for state in MAY_EXPIRE]),
+        )
+        return int(self._connection.execute(query).scalar_one())
+
         return {row["state"]: row["n"] for row in self.rows(query)}
 
     def approvals(self, proposal_id: str) -> tuple[bytes, ...]:
@@ -222,15 +232,55 @@ class StoredHistory:
     """`SpendHistory` over the store: every spend that was reserved and not released."""
 
     def __init__(self, connection: sa.Connection, wallet_id: str) -> None:
-        self._connection = connection
+        self._view = View(connection)
         self._wallet_id = wallet_id
 
     def entries(self, since: int) -> Sequence[SpendEntry]:
-        table = schema.spends
-        query = sa.select(table).where(
-            table.c.wallet_id == self._wallet_id, table.c.at > since, table.c.released.is_(False)
+        table, scripts = schema.spends, schema.spend_scripts
+        mine = [table.c.wallet_id == self._wallet_id, table.c.at > since, table.c.released.is_(False)]
+        own: dict[str, set[bytes]] = {}
+        touched = sa.select(scripts.c.proposal_id, scripts.c.script).join(table).where(*mine, scripts.c.own.is_(True))
+        for row in self._view.rows(touched):
+            own.setdefault(row["proposal_id"], set()).add(_script(row["script"]))
+        query = sa.select(table).where(*mine).order_by(table.c.at)
+        return [_spend(row, frozenset(own.get(row["proposal_id"], ()))) for row in self._view.rows(query)]
+
+    def used(self, scripts: Collection[bytes], besides: OutPoint) -> frozenset[bytes]:
+        table, spends = schema.spend_scripts, schema.spends
+        query = (
+            sa.select(table.c.script)
+            .join(spends)
+            .where(
+                spends.c.wallet_id == self._wallet_id,
+                spends.c.released.is_(False),
+                spends.c.anchor != besides.text(),
+                # a transaction has at most a few thousand outputs, and SQLite takes 32,766 values
+                table.c.script.in_([script.hex() for script in scripts]),
+            )
+            .distinct()
         )
-        return [_spend(row) for row in View(self._connection).rows(query.order_by(table.c.at))]
+        return frozenset(_script(row["script"]) for row in self._view.rows(query))
+
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
+        """A spend that needs approval counts as approved from the beginning, because it goes nowhere without; but
+        only once its request was made is it certain that somebody approved it.
+        """
+        table, proposals = schema.spends, schema.proposals
+        query = (
+            sa.select(table.c.proposal_id)
+            .join(proposals, proposals.c.id == table.c.proposal_id)
+            .where(
+                table.c.wallet_id == self._wallet_id,
+                table.c.released.is_(False),
+                table.c.anchor != besides.text(),
+                table.c.approved.is_(True),
+                table.c.requester == requester,
+                table.c.strategy == strategy,
+                proposals.c.request_digest.is_not(None),
+            )
+            .limit(1)
+        )
+        return bool(self._view.rows(query))
 
 
 def _wallet(row: sa.RowMapping) -> WalletRow:
@@ -256,9 +306,16 @@ def _edited(problem: str) -> StateError:
     )
 
 
-def _spend(row: sa.RowMapping) -> SpendEntry:
+def _script(text: str) -> bytes:
     try:
-        paid = {str(address): int(sats) for address, sats in json.loads(row["paid"]).items()}
+        return bytes.fromhex(text)
+    except ValueError:
+        raise _edited("a script that is not hex") from None
+
+
+def _spend(row: sa.RowMapping, own: frozenset[bytes]) -> SpendEntry:
+    try:
+        paid = {bytes.fromhex(script): int(sats) for script, sats in json.loads(row["paid"]).items()}
     except (ValueError, TypeError, AttributeError):
         raise _edited("payments that cannot be read") from None
     return SpendEntry(
@@ -270,3 +327,6 @@ def _spend(row: sa.RowMapping) -> SpendEntry:
         requester=row["requester"],
         at=row["at"],
     )
+        own=own,
+        strategy=row["strategy"],
+        decided=row["decided"],

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from falconer_shared.errors import Malformed
+from falconer_shared.policy.destinations import MAX_DESCRIPTOR_KEYS
 from falconer_shared.policy.parts import (
     MAX_ADDRESSES,
     MAX_GROUPS,
@@ -17,7 +18,8 @@ from falconer_shared.policy.parts import (
     KeyHolder,
     named_address,
 )
-from falconer_shared.policy.values import JUDGED, NO_LIMIT, RULES, check_value, is_name
+from falconer_shared.policy.values import APPROVAL_RULES, NO_LIMIT, RULES, check_value, is_name
+from falconer_shared.policy.zones import load
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
 from falconer_shared.units import MAX_MONEY
@@ -173,16 +175,26 @@ def _check_signers(policy: Policy) -> None:
 
 
 def _check_addresses(policy: Policy) -> None:
-    seen: dict[bytes, str] = {}
+    seen: dict[bytes | str, str] = {}
     for entry in policy.addresses:
         if entry != named_address(entry.name, entry.address, policy.network):
             raise ValueError("an address book entry is made by named_address for the policy's network")
-        if entry.script in seen:
+        one = entry.address if entry.script is None else entry.script
+        if one in seen:
             raise Malformed(
                 "policy-address-twice",
-                f"policy: '{seen[entry.script]}' and '{entry.name}' are the same address",
+                f"policy: '{seen[one]}' and '{entry.name}' are the same address or descriptor",
             )
-        seen[entry.script] = entry.name
+        seen[one] = entry.name
+    keys = sum(len(entry.descriptor.keys) for entry in policy.addresses if entry.descriptor is not None)
+    if keys > MAX_DESCRIPTOR_KEYS:
+        raise Malformed(
+            "policy-descriptor-keys",
+            f"policy: the descriptors of the address book have {keys} keys, at most {MAX_DESCRIPTOR_KEYS} are searched",
+            remedy="list single addresses where there are few",
+            keys=keys,
+            limit=MAX_DESCRIPTOR_KEYS,
+        )
 
 
 def _check_rules(policy: Policy) -> None:
@@ -194,27 +206,70 @@ def _check_rules(policy: Policy) -> None:
             check_value(RULES[name], value)
         except ValueError as error:
             raise mistyped(name, error) from None
-        if value is not None and name not in JUDGED:
-            raise Malformed(
-                "policy-rule-unsupported",
-                f"policy: rule {name} is set, and this program cannot judge it yet",
-                remedy=f"set it to {NO_LIMIT}, or use a program that can",
-            )
         for destination in value if isinstance(value, tuple) else ():
             if destination not in names:
                 raise Malformed(
                     "policy-destination-unknown",
                     f"policy: rule {name}: the address book has no '{destination}'",
                 )
-    threshold = policy.rule("human_approval_threshold_sats")
-    if threshold is not None and not policy.tiers:
+    _check_destinations(policy)
+    _check_approval_rules(policy)
+    _check_hours(policy)
+
+
+def _check_destinations(policy: Policy) -> None:
+    allowed, denied = (
+        policy.destinations(name) or () for name in ("allowed_destinations", "denied_destinations")
+    )
+    for entry in allowed:
+        if entry in denied:
+            raise Malformed(
+                "policy-destination-contradiction",
+                f"policy: '{entry.name}' is among the allowed and the denied destinations",
+            )
+
+
+def _check_approval_rules(policy: Policy) -> None:
+    asking = [
+        name
+        for name, value in policy.rules
+        if name in APPROVAL_RULES
+        and value is not None
+        and (name != "auto_approve_new_strategies" or value is False)
+    ]
+    if asking and not policy.tiers:
         raise Malformed(
             "policy-approval-quorum-missing",
-            "policy: human_approval_threshold_sats is set, and no approval-quorum says who approves",
+            f"policy: {asking[0]} is set, and no approval-quorum says who approves",
         )
-    # whoever writes a quorum means that somebody must approve: without a threshold nobody ever would have to
-    if threshold is None and policy.tiers:
+    # whoever writes a quorum means that somebody must approve: without such a rule nobody ever would have to
+    if policy.tiers and not asking:
         raise Malformed(
             "policy-approval-quorum-unused",
             "policy: approval-quorum is set, and without human_approval_threshold_sats nothing ever needs it",
+        )
+
+
+def _check_hours(policy: Policy) -> None:
+    start, end = policy.rule("allowed_hours_start"), policy.rule("allowed_hours_end")
+    if (start is None) != (end is None):
+        raise Malformed(
+            "policy-hours-incomplete",
+            "policy: allowed_hours_start and allowed_hours_end are set together or not at all",
+        )
+    if start is not None and start == end:
+        # all day or one minute: whoever reads it must not have to guess
+        raise Malformed(
+            "policy-hours-empty",
+            "policy: allowed_hours_start and allowed_hours_end are the same time",
+            remedy="leave both out for no limit",
+        )
+    zone = policy.rule("allowed_timezone")
+    if zone is not None:
+        load(str(zone))
+    elif start is not None or policy.rule("weekend_operations") is False:
+        raise Malformed(
+            "policy-timezone-missing",
+            "policy: hours or weekends are limited, and allowed_timezone does not say whose",
+            remedy='set allowed_timezone, to "UTC" if nothing else is meant',
         )

@@ -26,17 +26,30 @@ from falconer_shared.policy.document import ApprovalTier, Policy
 from falconer_shared.policy.history import SpendEntry, SpendHistory
 from falconer_shared.policy.rules import ALL_RULES, STATELESS_RULES, is_approved, tier_of
 from falconer_shared.policy.signed import InstalledPolicy
-from falconer_shared.policy.spend import Outcome, Payment, Share, Spend, Verdict, share_of
+from falconer_shared.policy.spend import (
+    NOTHING_SEEN,
+    Outcome,
+    Outlook,
+    OwnOutput,
+    Payment,
+    Share,
+    Spend,
+    Verdict,
+    share_of,
+)
+from falconer_shared.policy.values import APPROVAL_RULES
 from falconer_shared.policy.windows import WEEK_SECONDS
 from falconer_shared.seal import Seal
 from falconer_shared.verify.transaction import VerifiedTransaction
 
 __all__ = [
+    "NOTHING_SEEN",
     "STATELESS_RULES",
     "ApprovalRefused",
     "ApprovalTier",
     "ApprovedTransaction",
     "Outcome",
+    "Outlook",
     "Payment",
     "PolicyRefused",
     "Share",
@@ -45,13 +58,11 @@ __all__ = [
     "approve",
     "evaluate",
     "is_approved",
+    "lookback",
     "share_of",
     "spend_of",
     "tier_of",
 ]
-
-LONGEST_WINDOW_SECONDS = WEEK_SECONDS
-"""How far back the history is asked for."""
 
 _SEAL = Seal(__name__)
 
@@ -113,15 +124,7 @@ class ApprovedTransaction:
     @property
     def entry(self) -> SpendEntry:
         """What the journal or store must hold before anybody signs: the same facts that were judged."""
-        return SpendEntry(
-            anchor=self.spend.anchor,
-            unsigned_hash=self.spend.unsigned_hash,
-            spent=self.spend.spent,
-            paid=self.spend.paid(),
-            approved=self.approved,
-            requester=self.spend.requester,
-            at=self.judged_at,
-        )
+        return self.spend.entry(approved=self.approved)
 
 
 def evaluate(policy: Policy, spend: Spend) -> tuple[Verdict, ...]:
@@ -132,27 +135,53 @@ def evaluate(policy: Policy, spend: Spend) -> tuple[Verdict, ...]:
 def spend_of(
     verified: VerifiedTransaction,
     intent: Intent,
+    policy: Policy,
+    history: SpendHistory,
     *,
     approvers: AbstractSet[str],
-    entries: Sequence[SpendEntry],
+    outlook: Outlook,
     now: int,
-    share: Share,
 ) -> Spend:
-    """The facts about a verified transaction: `approvers` as `identify` found them, `entries` for the longest window."""
+    """The facts about a verified transaction: `approvers` as `identify` found them, `outlook` what this side sees besides.
+
+    Raises:
+        StateError: what the history raises.
+    """
+    wallet = verified.wallet
+    scripts = {output.script for output in verified.outputs}
     return Spend(
+        kind=intent.kind,
         anchor=intent.spends,
         unsigned_hash=verified.unsigned_hash,
+        inputs=len(verified.inputs),
+        sources=frozenset(item.scripts.script_pubkey for item in verified.inputs),
         payments=tuple(Payment(output.address, output.script, output.amount) for output in verified.payments),
+        own=tuple(OwnOutput(output.script, output.amount) for output in verified.own_outputs),
         spent=verified.spent,
         fee=verified.fee,
         fee_rate=verified.fee_rate,
         approvers=frozenset(approvers),
         requester=intent.requester,
         strategy=intent.strategy,
-        entries=tuple(entries),
+        not_before=intent.not_before,
+        expires=intent.expires,
+        decided=max(intent.not_before, now - WEEK_SECONDS),
+        entries=tuple(history.entries(now - lookback(policy))),
+        # asked only for a rule that wants to know: these look through the whole history
+        used=history.used(scripts, intent.spends) if policy.rule("no_address_reuse") is True else frozenset(),
+        strategy_known=(
+            policy.rule("auto_approve_new_strategies") is False
+            and history.approved_before(intent.requester, intent.strategy, intent.spends)
+        ),
+        outlook=outlook,
         now=now,
-        share=share,
+        share=share_of(policy, wallet.threshold, wallet.size),
     )
+
+
+def lookback(policy: Policy) -> int:
+    """Seconds that the history is asked for: the longest window, and behind it whatever an interval may reach over."""
+    return WEEK_SECONDS + (policy.limit("ai_decision_interval_seconds") or 0)
 
 
 def approve(  # noqa: PLR0913  (each is a fact of its own, and none has a default that could be forgotten)
@@ -165,12 +194,14 @@ def approve(  # noqa: PLR0913  (each is a fact of its own, and none has a defaul
     *,
     signer: str | None,
     mandatory_done: AbstractSet[str] = frozenset(),
+    outlook: Outlook = NOTHING_SEEN,
     request_digest: str,
 ) -> ApprovedTransaction:
     """The only way to an `ApprovedTransaction`.
 
     `history` is of this wallet; `now` is seconds since 1970; `signer` is the name under which the policy knows this machine, None
     for the coordinator; `mandatory_done` are the signers whose receipts for this very request verified and say that they signed.
+    `outlook` is what a connected machine sees; what is left out is not seen, and said to be so.
 
     Raises:
         PolicyViolation: `policy-other-wallet`, `policy-other-network`, `policy-mandatory-too-many`.
@@ -182,15 +213,7 @@ def approve(  # noqa: PLR0913  (each is a fact of its own, and none has a defaul
     _check_belongs(policy, verified)
     check_intent(intent, verified, policy_version=policy.version, policy_digest=installed.digest, now=now)
     names = identify(intent, policy.approver_keys(), approvals)
-    wallet = verified.wallet
-    spend = spend_of(
-        verified,
-        intent,
-        approvers=frozenset(names),
-        entries=history.entries(now - LONGEST_WINDOW_SECONDS),
-        now=now,
-        share=share_of(policy, wallet.threshold, wallet.size),
-    )
+    spend = spend_of(verified, intent, policy, history, approvers=frozenset(names), outlook=outlook, now=now)
     verdicts = evaluate(policy, spend)
     reasons = [_reason(verdict) for verdict in verdicts if verdict.outcome is Outcome.FAIL]
     reasons += _missing_mandatory(policy, signer, mandatory_done)
@@ -256,5 +279,5 @@ def _missing_mandatory(policy: Policy, signer: str | None, done: AbstractSet[str
 def _reason(verdict: Verdict) -> FalconerError:
     if verdict.id is None:
         raise RuntimeError(f"{verdict.rule} fails without an id")
-    kind = ApprovalError if verdict.rule == "human_approval_threshold_sats" else PolicyViolation
+    kind = ApprovalError if verdict.rule in APPROVAL_RULES else PolicyViolation
     return kind(verdict.id, verdict.message, name=verdict.rule, value=verdict.value, limit=verdict.limit)

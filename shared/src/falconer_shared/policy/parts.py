@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from falconer_shared.bitcoin.address import address_of, script_of
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.descriptor.ast import Node
+from falconer_shared.descriptor.parse import parse_descriptor, with_checksum
 from falconer_shared.errors import Malformed
+from falconer_shared.policy.destinations import reach_of
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
 
@@ -52,25 +55,32 @@ class ApprovalTier:
 
 @dataclass(frozen=True, slots=True)
 class NamedAddress:
-    """A line of the address book: `address` is what people read, `script` what is compared (A131)."""
+    """A line of the address book: a name for one address, or for the addresses of one descriptor.
+
+    `address` is what people read. Of an address, `script` is what is compared (A131); of a descriptor, `descriptor` is what
+    scripts are derived from, and `script` is None.
+    """
 
     name: str
     address: str
-    script: bytes
+    script: bytes | None
+    descriptor: Node | None = None
+
+    def covers(self, script: bytes) -> bool:
+        """Whether this is the destination that `script` pays; of a descriptor, within its reach."""
+        return script == self.script if self.descriptor is None else script in reach_of(self.descriptor)
 
 
 def named_address(name: str, address: str, network: Network) -> NamedAddress:
-    """An address book entry in its one spelling.
+    """An address book entry in its one spelling. A descriptor comes with its checksum, and is spelt canonically here.
 
     Raises:
-        Malformed: `policy-address-unsupported`, `policy-address-spelling`, and what reading the address raises.
+        Malformed: `policy-address-spelling`, and what reading the address or descriptor raises.
+        VerificationError: the same.
     """
     if "(" in address:
-        raise Malformed(
-            "policy-address-unsupported",
-            f"address {safe(name, 64)}: descriptors as destinations cannot be judged yet",
-            remedy="list the addresses one by one",
-        )
+        node = parse_descriptor(address, network)
+        return NamedAddress(name, with_checksum(node.text()), None, node)
     script = script_of(address, network)
     if address_of(script, network) != address:
         raise Malformed(

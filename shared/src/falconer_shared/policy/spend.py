@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.policy.document import Policy
 from falconer_shared.policy.history import SpendEntry
@@ -61,34 +62,92 @@ class Payment:
     amount: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class OwnOutput:
+    """An output that is proven ours."""
+
+    script: bytes
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What only a connected machine sees. None is not seen: the rules that need it then say so, and never pretend.
+
+    `pending` counts the wallet's proposals that are not signed yet, this one included; `confirmations` is the lowest over the
+    inputs; `mempool_bytes` and `mempool_limit` are the node's memory pool and its maximum.
+    """
+
+    pending: int | None = None
+    confirmations: int | None = None
+    mempool_bytes: int | None = None
+    mempool_limit: int | None = None
+
+
+NOTHING_SEEN = Outlook()
+"""The outlook of a machine that sees no network."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
     """A transaction as the rules see it.
 
-    `anchor` is the coin that its intent names; `spent` is inputs minus own outputs, fee included; `fee_rate` is over the
-    worst-case size; `approvers` are those whose signature over the intent verified; `entries` is the history of this wallet for
-    at least the longest window; `now` is seconds since 1970.
+    `kind` is its intent's, and `anchor` the coin that the intent names; `sources` are the scripts of its inputs, and `inputs` how
+    many there are; `own` goes back to the wallet; `spent` is inputs minus own outputs, fee included; `fee_rate` is over the
+    worst-case size; `approvers` are those whose signature over the intent verified.
+
+    Times are seconds since 1970. The intent may be signed from `not_before` to `expires`, which its writer chose. `decided` is
+    when the requester asked for it: `not_before`, and at most a week ago, so that no old time can be made up.
+
+    `entries` is the history of this wallet for as long as any rule looks back. Of the whole history, other spends of the same
+    anchor left out: `used` are the scripts of this transaction's outputs that stand in it, and `strategy_known` says whether a
+    spend of this requester and strategy was approved.
     """
 
+    kind: IntentKind
     anchor: OutPoint
     unsigned_hash: str
+    inputs: int
+    sources: frozenset[bytes]
     payments: tuple[Payment, ...]
+    own: tuple[OwnOutput, ...]
     spent: Amount
     fee: Amount
     fee_rate: FeeRate
     approvers: frozenset[str]
     requester: str
     strategy: str
+    not_before: int
+    expires: int
+    decided: int
     entries: tuple[SpendEntry, ...]
+    used: frozenset[bytes]
+    strategy_known: bool
+    outlook: Outlook
     now: int
     share: Share
 
-    def paid(self) -> Mapping[str, int]:
-        """Satoshis by foreign address."""
-        sums: dict[str, int] = {}
+    def paid(self) -> Mapping[bytes, int]:
+        """Satoshis by foreign script."""
+        sums: dict[bytes, int] = {}
         for payment in self.payments:
-            sums[payment.address] = sums.get(payment.address, 0) + int(payment.amount)
+            sums[payment.script] = sums.get(payment.script, 0) + int(payment.amount)
         return MappingProxyType(sums)
+
+    def entry(self, *, approved: bool) -> SpendEntry:
+        """What the journal or store must hold before anybody signs: the same facts that are judged."""
+        return SpendEntry(
+            anchor=self.anchor,
+            unsigned_hash=self.unsigned_hash,
+            spent=self.spent,
+            paid=self.paid(),
+            own=self.sources | {output.script for output in self.own},
+            approved=approved,
+            requester=self.requester,
+            strategy=self.strategy,
+            decided=self.decided,
+            at=self.now,
+        )
 
 
 class Outcome(enum.Enum):

@@ -3,7 +3,7 @@
 A rule's value is typed, so that a text can be refused before anything is judged by it: a limit that a program reads differently
 from the administrator who signed it is worse than none. `-` is the value None: no limit.
 
-The table holds every rule from the first format version on; `JUDGED` says which of them this program can judge.
+The table holds every rule from the first format version on, and `rules` judges every one of them.
 """
 
 from __future__ import annotations
@@ -83,17 +83,10 @@ RULES: Mapping[str, Kind] = {
 """Every rule in alphabetical order, which is the order of the canonical text, of verdicts and of receipts."""
 
 
-JUDGED = frozenset(
-    {
-        "allowed_destinations",
-        "human_approval_threshold_sats",
-        "max_daily_spend_sats",
-        "max_fee_rate_sats_per_vbyte",
-        "max_fee_sats",
-        "max_single_tx_sats",
-    }
+APPROVAL_RULES = frozenset(
+    {"auto_approve_new_strategies", "funding_proposal_threshold_sats", "human_approval_threshold_sats"}
 )
-"""The rules that `rules` can judge. A policy that sets another is refused: a limit that is only written down protects nobody."""
+"""The rules that a quorum's approval satisfies; all others stand whoever approves."""
 
 _HIGHEST: Mapping[Kind, int] = {
     Kind.SATS: MAX_MONEY,

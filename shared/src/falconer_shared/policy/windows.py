@@ -8,10 +8,13 @@ same: that errs on the safe side, and no set can be chosen after the fact to mak
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.policy.history import SpendEntry
+
+_K = TypeVar("_K")
 
 DAY_SECONDS = 86_400
 """The rolling day."""
@@ -39,3 +42,26 @@ def window_sum(
     if anchor is not None:
         largest[anchor] = max(largest.get(anchor, 0), int(amount))
     return sum(largest.values())
+
+
+def window_sums(
+    entries: Iterable[SpendEntry],
+    anchor: OutPoint,
+    amounts: Mapping[_K, int],
+    now: int,
+    seconds: int,
+    parts: Callable[[SpendEntry], Mapping[_K, int]],
+) -> dict[_K, int]:
+    """As `window_sum`, for each key of `amounts` by itself: `parts` says what an entry gives to each key."""
+    largest = {key: {anchor: int(amount)} for key, amount in amounts.items()}
+    for entry in entries:
+        if in_window(entry, now, seconds):
+            for key, amount in parts(entry).items():
+                if key in largest:
+                    largest[key][entry.anchor] = max(largest[key].get(entry.anchor, 0), amount)
+    return {key: sum(sets.values()) for key, sets in largest.items()}
+
+
+def window_count(entries: Iterable[SpendEntry], anchor: OutPoint, now: int, seconds: int) -> int:
+    """How many replacement sets the window holds when a transaction under `anchor` joins it."""
+    return len({anchor, *(entry.anchor for entry in entries if in_window(entry, now, seconds))})

@@ -120,6 +120,8 @@ def _proposals() -> None:
         sa.Column("approved", sa.Boolean, nullable=False),
         sa.Column("requester", sa.String(64), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("strategy", sa.String(64), nullable=False),
+        sa.Column("decided", sa.BigInteger, nullable=False),
         sa.Column("released", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("proposal_id", name="pk_spends"),
         sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name="fk_spends_proposal_id"),
@@ -127,6 +129,15 @@ def _proposals() -> None:
     )
     op.create_index("ix_spends_at", "spends", ["at"])
 
+    op.create_table(
+        "spend_scripts",
+        sa.Column("proposal_id", sa.String(64), nullable=False),
+        sa.Column("script", sa.String, nullable=False),
+        sa.Column("own", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("proposal_id", "script", name="pk_spend_scripts"),
+        sa.ForeignKeyConstraint(["proposal_id"], ["spends.proposal_id"], name="fk_spend_scripts_proposal_id"),
+    )
+    op.create_index("ix_spend_scripts_script", "spend_scripts", ["script"])
 
 def _answers() -> None:
     op.create_table(
