@@ -412,7 +412,7 @@ def test_the_engine_has_the_last_word_at_the_request(desk: Desk):
     name = desk.create(60_000).row.id
     # the store says that more was spent meanwhile without approval
     columns = (
-        "state, created_at, expires_at, purpose, unsigned_hash, intent, psbt, verdicts, approvals_needed"
+        "family, state, created_at, expires_at, purpose, unsigned_hash, intent, psbt, verdicts, approvals_needed"
     )
     edit(
         desk,

@@ -161,6 +161,7 @@ def _judge_and_keep(
         kept = change.add_proposal(
             {
                 "id": intent.proposal,
+                "family": intent.proposal,
                 "wallet_id": row.wallet_id,
                 "expires_at": intent.expires,
                 "purpose": wish.purpose,

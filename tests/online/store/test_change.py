@@ -35,8 +35,9 @@ def test_the_table_says_what_the_docs_say():
     assert {state for state, following in TRANSITIONS.items() if not following} == {
         "rejected",
         "expired",
-        "failed",
     }
+    # out of it only a reorganisation leads, which chose what had been replaced
+    assert TRANSITIONS[ProposalState.FAILED] == {"broadcast"}
     assert set(MAY_EXPIRE) == {"pending", "approved", "built", "sent"}
     assert set(HOLDS_COINS) == {"pending", "approved", "built", "sent", "signed", "broadcast"}
 

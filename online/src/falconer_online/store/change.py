@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from falconer_online.states import HOLDS_COINS, NEVER_SIGNED, ProposalState, check_move
+from falconer_online.states import HOLDS_COINS, NEVER_SIGNED, UNPAID, ProposalState, check_move
 from falconer_online.store import schema
 from falconer_online.store.rows import ProposalRow, ReceiptRow, SignatureRow, WalletRow
 from falconer_online.store.view import View
@@ -156,9 +156,7 @@ class Change(View):
                     f"the node chose {outpoint.text()}, which proposal {held[outpoint]} holds; it may have lost its locks",
                     remedy="repeat: falconer status sets the locks again",
                 )
-            self._insert(
-                schema.coin_locks, outpoint=outpoint.text(), wallet_id=wallet_id, proposal_id=proposal_id
-            )
+            self._hold(self.proposal(proposal_id), outpoint)
         self._insert(
             schema.spends,
             proposal_id=proposal_id,
@@ -175,8 +173,43 @@ class Change(View):
             intent=values["intent"].decode("ascii"),
         self._keep_scripts(proposal_id, entry)
             purpose=values["purpose"],
+            **{name: values[name] for name in ("replaces", "accelerates") if values.get(name)},
         )
         return self.proposal(proposal_id)
+
+    def _hold(self, row: ProposalRow, outpoint: OutPoint) -> bool:
+        """Hold a coin; False where another family has it."""
+        locks, holds = schema.coin_locks, schema.coin_holds
+        name = outpoint.text()
+        lock = self.rows(sa.select(locks.c.family).where(locks.c.outpoint == name))
+        if lock and lock[0]["family"] != row.family:
+            return False
+        if not lock:
+            self._insert(locks, outpoint=name, wallet_id=row.wallet_id, family=row.family)
+        mine = sa.select(holds.c.outpoint).where(holds.c.outpoint == name, holds.c.proposal_id == row.id)
+        if not self.rows(mine):
+            self._insert(holds, outpoint=name, proposal_id=row.id)
+        return True
+
+    def share_coins(self, row: ProposalRow, outpoints: Iterable[OutPoint]) -> None:
+        """Hold coins that others of the family hold, too. Its record is that of the proposal.
+
+        Raises:
+            StateError: `coin-already-held`.
+        """
+        for outpoint in outpoints:
+            if not self._hold(row, outpoint):
+                raise StateError(
+                    "coin-already-held",
+                    f"another proposal took {outpoint.text()} meanwhile",
+                    remedy="repeat: falconer status looks at the coins again",
+                )
+        self.unrecorded = False
+
+    def _let_go(self, row: ProposalRow) -> None:
+        locks, holds = schema.coin_locks, schema.coin_holds
+        self._write(sa.delete(holds).where(holds.c.proposal_id == row.id))
+        self._write(sa.delete(locks).where(locks.c.outpoint.not_in(sa.select(holds.c.outpoint))))
 
     def replace_spend(self, proposal_id: str, entry: SpendEntry) -> None:
         """Judge by what was finally approved, from the time of that judgement on. Its record is the move that
@@ -207,12 +240,11 @@ class Change(View):
         values = {**columns, "state": to.value, **({"reason": reason} if reason is not None else {})}
         table = schema.proposals
         self._write(sa.update(table).where(table.c.id == row.id).values(**values))
-        if to in {ProposalState.REJECTED, ProposalState.EXPIRED} and current.state in NEVER_SIGNED:
+        if to in UNPAID and current.state in NEVER_SIGNED:
             spends = schema.spends
             self._write(sa.update(spends).where(spends.c.proposal_id == row.id).values(released=True))
         if to not in HOLDS_COINS:
-            locks = schema.coin_locks
-            self._write(sa.delete(locks).where(locks.c.proposal_id == row.id))
+            self._let_go(row)
         shown = {name: value for name, value in columns.items() if isinstance(value, str | int)}
         if reason is not None:
             shown["reason"] = reason
@@ -223,12 +255,24 @@ class Change(View):
         """After a reorganisation took a confirmation back: the coins are held as before. Its record is the
         move before it.
         """
-        held = self.held(row.wallet_id)
         for outpoint in outpoints:
-            if outpoint not in held:
-                self._insert(
-                    schema.coin_locks, outpoint=outpoint.text(), wallet_id=row.wallet_id, proposal_id=row.id
-                )
+            # what another proposal took meanwhile is gone: this one can no longer confirm, and will be seen to fail
+            self._hold(row, outpoint)
+
+    def set_replaced(self, row: ProposalRow, by: str) -> None:
+        """That another of its family was sent in its place."""
+        table = schema.proposals
+        if row.replaced_by != by:
+            self._write(sa.update(table).where(table.c.id == row.id).values(replaced_by=by))
+            self.record("proposal-replaced", row.id, by=by)
+
+    def take_over_approvals(self, row: ProposalRow, of: ProposalRow) -> None:
+        """The approvals of another proposal, which were given for the very same intent."""
+        if row.intent != of.intent:
+            raise ValueError("approvals hold for one intent only")
+        table = schema.approvals
+        for given in self.rows(sa.select(table).where(table.c.proposal_id == of.id)):
+            self.add_approval(row, given["name"], given["public_key"], given["signature"])
 
     def set_confirmations(self, row: ProposalRow, confirmations: int) -> None:
         """A figure for lists, seen at the node and not recorded: the moves are."""

@@ -32,12 +32,16 @@ class PolicyRow:
 @dataclass(frozen=True, slots=True)
 class ProposalRow:
     """`psbt` is the unsigned transaction as we built it, `request_psbt` with the signed request in it,
-    `final` what is broadcast.
+    `final` what is broadcast. `family`, `replaces`, `replaced_by` and `accelerates` are ids of proposals.
     """
 
     number: int
     id: str
     wallet_id: str
+    family: str
+    replaces: str | None
+    replaced_by: str | None
+    accelerates: str | None
     state: ProposalState
     created_at: int
     expires_at: int

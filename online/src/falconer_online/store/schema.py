@@ -81,6 +81,10 @@ proposals = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(_TOKEN), nullable=False, unique=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
+    Column("family", String(_TOKEN), nullable=False, index=True),
+    Column("replaces", String(_TOKEN), nullable=True),
+    Column("replaced_by", String(_TOKEN), nullable=True),
+    Column("accelerates", String(_TOKEN), nullable=True),
     Column("state", String(16), nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
@@ -102,6 +106,10 @@ proposals = Table(
     ),
     sqlite_autoincrement=True,
 )
+"""One row for each transaction. Those that spend one named coin are a family, called after the first of them: at most one can
+confirm. `replaces` is what this one was made to take the place of, `replaced_by` what was sent in its place; `accelerates` is
+whose change it spends to hurry it.
+"""
 
 approvals = Table(
     "approvals",
@@ -141,9 +149,17 @@ coin_locks = Table(
     metadata,
     Column("outpoint", String(80), primary_key=True),
     Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
-    Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), nullable=False, index=True),
+    Column("family", String(_TOKEN), nullable=False),
 )
-"""One proposal holds a coin: the primary key says so even if the node forgets."""
+"""One family holds a coin: the primary key says so even if the node forgets."""
+
+coin_holds = Table(
+    "coin_holds",
+    metadata,
+    Column("outpoint", String(80), ForeignKey("coin_locks.outpoint"), primary_key=True),
+    Column("proposal_id", String(_TOKEN), ForeignKey("proposals.id"), primary_key=True, index=True),
+)
+"""Which of the family hold it: a replacement spends what the one before it spends."""
 
 spends = Table(
     "spends",

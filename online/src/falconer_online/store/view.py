@@ -155,6 +155,19 @@ class View:
 
         return {row["state"]: row["n"] for row in self.rows(query)}
 
+    def family(self, row: ProposalRow) -> tuple[ProposalRow, ...]:
+        """The proposals that spend the coin which `row` names, itself among them, oldest first."""
+        table = schema.proposals
+        query = sa.select(table).where(table.c.family == row.family).order_by(table.c.number)
+        return tuple(_proposal(each) for each in self.rows(query))
+
+    def accelerators(self, row: ProposalRow) -> tuple[ProposalRow, ...]:
+        """The proposals that were made to hurry one of the family of `row`, oldest first."""
+        table = schema.proposals
+        members = sa.select(table.c.id).where(table.c.family == row.family)
+        query = sa.select(table).where(table.c.accelerates.in_(members)).order_by(table.c.number)
+        return tuple(_proposal(each) for each in self.rows(query))
+
     def approvals(self, proposal_id: str) -> tuple[bytes, ...]:
         """The raw SSHSIGs collected for a proposal."""
         table = schema.approvals
@@ -204,10 +217,16 @@ class View:
         return tuple(ReceiptRow(**row) for row in self.rows(query))
 
     def held(self, wallet_id: str) -> dict[OutPoint, str]:
-        """Every held coin of a wallet → the proposal that holds it."""
-        table = schema.coin_locks
-        rows = self.rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.outpoint))
-        return {OutPoint.parse_text(row["outpoint"]): row["proposal_id"] for row in rows}
+        """Every held coin of a wallet → the newest proposal that holds it."""
+        locks, holds, proposals = schema.coin_locks, schema.coin_holds, schema.proposals
+        query = (
+            sa.select(holds.c.outpoint, holds.c.proposal_id)
+            .join(locks, locks.c.outpoint == holds.c.outpoint)
+            .join(proposals, proposals.c.id == holds.c.proposal_id)
+            .where(locks.c.wallet_id == wallet_id)
+            .order_by(holds.c.outpoint, proposals.c.number)
+        )
+        return {OutPoint.parse_text(row["outpoint"]): row["proposal_id"] for row in self.rows(query)}
 
     def history(self, wallet_id: str) -> StoredHistory:
         """The wallet's `SpendHistory`."""

@@ -76,6 +76,10 @@ def _proposals() -> None:
         sa.Column("number", sa.Integer, nullable=False, autoincrement=True),
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("wallet_id", sa.String(64), nullable=False),
+        sa.Column("family", sa.String(64), nullable=False),
+        sa.Column("replaces", sa.String(64), nullable=True),
+        sa.Column("replaced_by", sa.String(64), nullable=True),
+        sa.Column("accelerates", sa.String(64), nullable=True),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
@@ -98,17 +102,25 @@ def _proposals() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_proposals_state", "proposals", ["state"])
+    op.create_index("ix_proposals_family", "proposals", ["family"])
     op.create_index("ix_proposals_unsigned_hash", "proposals", ["unsigned_hash"])
     op.create_table(
         "coin_locks",
         sa.Column("outpoint", sa.String(80), nullable=False),
         sa.Column("wallet_id", sa.String(64), nullable=False),
-        sa.Column("proposal_id", sa.String(64), nullable=False),
+        sa.Column("family", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("outpoint", name="pk_coin_locks"),
         sa.ForeignKeyConstraint(["wallet_id"], ["wallets.wallet_id"], name="fk_coin_locks_wallet_id"),
-        sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name="fk_coin_locks_proposal_id"),
     )
-    op.create_index("ix_coin_locks_proposal_id", "coin_locks", ["proposal_id"])
+    op.create_table(
+        "coin_holds",
+        sa.Column("outpoint", sa.String(80), nullable=False),
+        sa.Column("proposal_id", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("outpoint", "proposal_id", name="pk_coin_holds"),
+        sa.ForeignKeyConstraint(["outpoint"], ["coin_locks.outpoint"], name="fk_coin_holds_outpoint"),
+        sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name="fk_coin_holds_proposal_id"),
+    )
+    op.create_index("ix_coin_holds_proposal_id", "coin_holds", ["proposal_id"])
     op.create_table(
         "spends",
         sa.Column("proposal_id", sa.String(64), nullable=False),
