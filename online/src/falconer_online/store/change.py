@@ -164,6 +164,7 @@ class Change(View):
             released=False,
             **_spend_values(entry),
         )
+        self._keep_scripts(proposal_id, entry)
         self.extend_known(wallet_id, highest)
         self.record(
             "proposal-created",
@@ -171,7 +172,6 @@ class Change(View):
             state=state.value,
             unsigned=values["unsigned_hash"],
             intent=values["intent"].decode("ascii"),
-        self._keep_scripts(proposal_id, entry)
             purpose=values["purpose"],
             **{name: values[name] for name in ("replaces", "accelerates") if values.get(name)},
         )
@@ -217,13 +217,6 @@ class Change(View):
         """
         table = schema.spends
         self._write(sa.update(table).where(table.c.proposal_id == proposal_id).values(**_spend_values(entry)))
-
-    def move(
-        self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: int | str | bytes
-    ) -> ProposalRow:
-        """One move of the transition table; coins and history follow it.
-
-        Raises:
         scripts = schema.spend_scripts
         self._write(sa.delete(scripts).where(scripts.c.proposal_id == proposal_id))
         self._keep_scripts(proposal_id, entry)
@@ -233,6 +226,13 @@ class Change(View):
             self._insert(
                 schema.spend_scripts, proposal_id=proposal_id, script=script.hex(), own=script in entry.own
             )
+
+    def move(
+        self, row: ProposalRow, to: ProposalState, *, reason: str | None = None, **columns: int | str | bytes
+    ) -> ProposalRow:
+        """One move of the transition table; coins and history follow it.
+
+        Raises:
             StateError: `proposal-state`.
         """
         current = self.proposal(row.id)
@@ -375,7 +375,7 @@ def _spend_values(entry: SpendEntry) -> dict[str, Any]:
         "paid": json.dumps({script.hex(): int(sats) for script, sats in sorted(entry.paid.items())}),
         "approved": entry.approved,
         "requester": entry.requester,
-        "at": entry.at,
-    }
         "strategy": entry.strategy,
         "decided": entry.decided,
+        "at": entry.at,
+    }

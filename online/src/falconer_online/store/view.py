@@ -135,14 +135,6 @@ class View:
         )
         return _proposal(rows[0]) if rows else None
 
-    def counts(self) -> dict[str, int]:
-        """How many proposals are in each state that has any."""
-        table = schema.proposals
-        query = (
-            sa.select(table.c.state, sa.func.count().label("n"))
-            .group_by(table.c.state)
-            .order_by(table.c.state)
-        )
     def unsigned(self, wallet_id: str, besides: str) -> int:
         """How many proposals of a wallet, `besides` left out, wait for approval or for a signature."""
         table = schema.proposals
@@ -153,6 +145,14 @@ class View:
         )
         return int(self._connection.execute(query).scalar_one())
 
+    def counts(self) -> dict[str, int]:
+        """How many proposals are in each state that has any."""
+        table = schema.proposals
+        query = (
+            sa.select(table.c.state, sa.func.count().label("n"))
+            .group_by(table.c.state)
+            .order_by(table.c.state)
+        )
         return {row["state"]: row["n"] for row in self.rows(query)}
 
     def family(self, row: ProposalRow) -> tuple[ProposalRow, ...]:
@@ -342,10 +342,10 @@ def _spend(row: sa.RowMapping, own: frozenset[bytes]) -> SpendEntry:
         unsigned_hash=row["unsigned_hash"],
         spent=Amount(row["spent"]),
         paid=paid,
+        own=own,
         approved=row["approved"],
         requester=row["requester"],
-        at=row["at"],
-    )
-        own=own,
         strategy=row["strategy"],
         decided=row["decided"],
+        at=row["at"],
+    )
