@@ -22,6 +22,7 @@ from falconer_offline.review import (
     Person,
     ReadableRequest,
     ReviewedTransaction,
+    judge,
     reasons_of,
     review,
     verdicts_of,
@@ -92,7 +93,8 @@ def sign_session(
 
     Raises:
         Declined: the person did not confirm. SecretError: a key did not open; the reservation is then taken
-        back. StateError: `review-too-old`; the state was changed meanwhile or cannot be written.
+        back. StateError: `review-too-old`; the state was changed meanwhile or cannot be written. FalconerError:
+        what `judge` raises when the request is no longer acceptable.
     """
     wanted = own_keys(state, judged)
     reviewed = review(judged, state, person)
@@ -101,7 +103,7 @@ def sign_session(
     openers = {position: ring.prepare(record) for position, record in wanted.items()}
     after_step("secrets-asked")
     now = clock()
-    _check_fresh(judged, now)
+    _judge_again(state, judged, now)
     reservation = journal.reserve(
         state,
         machine,
@@ -115,7 +117,7 @@ def sign_session(
     try:
         keys = {position: unlock() for position, unlock in openers.items()}
         # a passphrase that was mistyped is asked for again, for as long as the person takes
-        _check_fresh(judged, clock())
+        _judge_again(state, judged, clock())
     except FalconerError as refused:
         # nothing was signed yet, so no signature exists: the one case in which a reservation may go
         journal.release(reservation, machine, clock(), refused.rule, step=after_step)
@@ -145,11 +147,12 @@ def sign_session(
     return Answer(answer, receipt, after)
 
 
-def _check_fresh(judged: Judged, now: int) -> None:
-    """Accept a judgement that still holds: a page may have lain open for hours.
+def _judge_again(state: State, judged: Judged, now: int) -> None:
+    """Accept a judgement that still holds: a page may have lain open for hours, past the hours in which the policy lets
+    anything be signed. What is signed stays the object that was shown; this only says no.
 
     Raises:
-        StateError: `review-too-old`.
+        StateError: `review-too-old`. FalconerError: what `judge` raises.
     """
     age = now - judged.approved.judged_at
     if not 0 <= age <= MAX_REVIEW_SECONDS or now >= judged.approved.intent.expires:
@@ -160,6 +163,7 @@ def _check_fresh(judged: Judged, now: int) -> None:
             age=age,
             limit=MAX_REVIEW_SECONDS,
         )
+    judge(state, judged.readable, now)
 
 
 def refuse_session(

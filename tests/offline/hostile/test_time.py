@@ -96,3 +96,34 @@ def test_a_refused_key_after_the_clock_went_back_leaves_the_reservation(office):
     with refused("clock-behind-journal", StateError):
         sign(office, office.request(), clock, Backwards(office))
     assert outcomes(office) == ["reserved"]
+
+
+def office_hours(office, now: int) -> None:
+    """Nothing after 08:00 UTC: NOW is 08:00:00 exactly, so 59 seconds are left."""
+    hours = {"allowed_hours_start": "06:00", "allowed_hours_end": "08:00", "allowed_timezone": "UTC"}
+    draft = dataclasses.replace(office.draft, version=2, rules={**office.draft.rules, **hours})
+    office.install(draft, now)
+    office.draft = draft
+
+
+@pytest.mark.parametrize(("late", "signs"), [(59, True), (60, False)])
+@pytest.mark.parametrize("where", ["page", "passphrase"])
+def test_hours_are_those_of_the_signature_and_not_of_the_page(office, late, signs, where):
+    """A page opened before the end of the day was good for another hour."""
+    office_hours(office, NOW)
+    clock = Clock()
+    judged = office.judge(office.request(), NOW)
+
+    class Slow(Willing):
+        def total(self, expected):
+            clock.now += late
+
+    person = Slow() if where == "page" else Willing()
+    ring = Ring(office) if where == "page" else SlowRing(office, clock, late)
+    if signs:
+        sign_session(office.state(), judged, person, ring, clock)
+        assert outcomes(office) == ["signed"]
+        return
+    with refused("policy-hours-after-end"):
+        sign_session(office.state(), judged, person, ring, clock)
+    assert outcomes(office) == ([] if where == "page" else ["released"])
