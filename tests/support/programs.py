@@ -59,7 +59,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("FALCONER_", "XDG_", "PYTHON")) and name != "COLUMNS"
+        if not name.startswith(("FALCONER_", "XDG_", "PYTHON")) and name not in {"COLUMNS", "LINES"}
     }
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm-256color", **extra}
 
@@ -84,7 +84,9 @@ class Coordinator:
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: object, expect: int = 0, json_output: bool = True) -> Outcome:
+    def run(
+        self, *arguments: object, expect: int = 0, json_output: bool = True, folder: Path | None = None
+    ) -> Outcome:
         command = [str(BIN / "falconer"), *(str(argument) for argument in arguments)]
         if json_output:
             command.append("--json")
@@ -92,6 +94,7 @@ class Coordinator:
             command,
             env=clean_environment(FALCONER_HOME=str(self.home), **self.environment),
             stdin=subprocess.DEVNULL,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=5 * SECONDS,
@@ -130,6 +133,7 @@ class Signer:
         answers: Sequence[tuple[str | re.Pattern[str], Answer]] = (),
         expect: int = 0,
         json_output: bool = False,
+        folder: Path | None = None,
     ) -> Outcome:
         """Run a command in a pseudo-terminal; `answers` are prompts, in order, and what is typed at them.
 
@@ -151,6 +155,7 @@ class Signer:
             "/bin/sh",
             ["-c", script, "sh", *words],
             env=environment,
+            cwd=folder,
             timeout=SECONDS,
             encoding="utf-8",
             dimensions=(60, 120),

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Mapping
 
 from falconer_shared.errors import StateError
 from falconer_shared.text import safe
@@ -19,6 +20,20 @@ from falconer_shared.text import safe
 def exists(path: str) -> bool:
     """Whether something has that name, a dangling link included."""
     return os.path.lexists(path)
+
+
+def check_free(path: str) -> None:
+    """Accept a name that nothing has.
+
+    Raises:
+        StateError: `file-exists`.
+    """
+    if exists(path):
+        raise StateError(
+            "file-exists",
+            f"{safe(path, 120)} exists already",
+            remedy="choose another name, or remove it first",
+        )
 
 
 def write_file(path: str, data: bytes, *, replace: bool = False, mode: int = 0o600) -> None:
@@ -48,6 +63,34 @@ def write_file(path: str, data: bytes, *, replace: bool = False, mode: int = 0o6
         raise StateError(
             "file-exists", f"{safe(path, 120)} exists already", remedy="name another file, or remove it first"
         ) from None
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "the name holds a NUL byte"
+        raise StateError("file-not-writable", f"{safe(path, 120)} cannot be written: {reason}") from None
+
+
+def write_folder(path: str, files: Mapping[str, bytes]) -> None:
+    """Make the folder `path` with these files in it, or nothing.
+
+    Raises:
+        StateError: `file-exists`, `file-not-writable`.
+    """
+    directory, name = os.path.split(path.rstrip("/"))
+    temporary = os.path.join(directory or ".", f".{name[:100]}.{secrets.token_hex(8)}.new")  # noqa: PTH118
+    check_free(path)
+    try:
+        os.mkdir(temporary, 0o700)  # noqa: PTH102
+        try:
+            for each, data in files.items():
+                write_file(os.path.join(temporary, each), data)  # noqa: PTH118
+            os.rename(temporary, path)  # noqa: PTH104
+        except BaseException:
+            # an interrupt too leaves nothing behind
+            for each in files:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(temporary, each))  # noqa: PTH108, PTH118
+            os.rmdir(temporary)  # noqa: PTH106
+            raise
+        _sync_directory(directory or ".")
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "the name holds a NUL byte"
         raise StateError("file-not-writable", f"{safe(path, 120)} cannot be written: {reason}") from None

@@ -59,6 +59,18 @@ def read_file(path: str, limit: int, what: str) -> bytes:
     return data
 
 
+def check_size(data: bytes, limit: int, what: str) -> None:
+    """Accept bytes that came another way by the bounds of a file.
+
+    Raises:
+        Malformed: `file-too-large`, `file-empty`.
+    """
+    if len(data) > limit:
+        raise _too_large(what, "by QR code", len(data), limit)
+    if not data:
+        raise Malformed("file-empty", f"{what} by QR code is empty")
+
+
 def _too_large(what: str, shown: str, size: int, limit: int) -> Malformed:
     return Malformed(
         "file-too-large", f"{what} {shown} has {size} bytes, the limit is {limit}", size=size, limit=limit

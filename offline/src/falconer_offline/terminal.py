@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import IO, Self
 
 from falconer_shared.errors import Declined, SecretError, UsageError
 from falconer_shared.text import safe
@@ -74,6 +77,153 @@ def say(text: str = "", *, aside: bool = False) -> None:
     stream = sys.stderr if aside else sys.stdout
     stream.write(text + "\n")
     stream.flush()
+
+
+def may_replace(path: str) -> bool:
+    """Whether something has that name and the person lets it go; asked only then.
+
+    Raises:
+        Declined: `person-declined`.
+    """
+    if not os.path.lexists(path):
+        return False
+    if ask(f"{safe(path, 120)} exists. Replace it? Type yes: ") != "yes":
+        raise Declined(
+            "person-declined", f"{safe(path, 120)} was left as it is", remedy="name another file with --out"
+        )
+    return True
+
+
+PATIENCE = 0.5
+"""Seconds after which a person who sees nothing begins to wonder."""
+
+_BAR = 24
+
+
+@contextmanager
+def waiting(text: str, *, after: float = 0.0) -> Iterator[None]:
+    """Say what the person waits for, on a line that is gone afterwards; nothing where standard error is no
+    terminal.
+
+    With `after`, only when it takes longer than so many seconds. scrypt needs 0: while it computes nothing
+    else runs.
+    """
+    import threading  # noqa: PLC0415 - only where something takes long
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+
+    def tell() -> None:
+        if not done.wait(after):
+            sys.stderr.write(f"\r{text}")
+            sys.stderr.flush()
+
+    teller = threading.Thread(target=tell, daemon=True)
+    if after:
+        teller.start()
+    else:
+        tell()
+    try:
+        yield
+    finally:
+        done.set()
+        if after:
+            teller.join()
+        _erase(len(text))
+
+
+class Progress:
+    """A bar on standard error, where that is a terminal, from the first half second on; gone afterwards."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + PATIENCE
+        self._width = 0
+        self._on = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._width:
+            _erase(self._width)
+
+    def at(self, done: int, total: int, text: str) -> None:
+        """So many of so many are done. Without a total, the text alone."""
+        if not self._on or time.monotonic() < self._due:
+            return
+        filled = _BAR * min(done, total) // total if total else 0
+        line = f"[{'#' * filled}{'.' * (_BAR - filled)}] {text}" if total else text
+        line = line[: max(size()[0] - 1, 1)]
+        sys.stderr.write(f"\r{line:<{self._width}}")
+        sys.stderr.flush()
+        self._width = len(line)
+
+
+def _erase(width: int) -> None:
+    sys.stderr.write("\r" + " " * width + "\r")
+    sys.stderr.flush()
+
+
+def size() -> tuple[int, int]:
+    """Columns and lines of the terminal; 80 and 24 where nothing tells."""
+    import shutil  # noqa: PLC0415 - 3 ms
+
+    columns, lines = shutil.get_terminal_size((80, 24))
+    return columns, lines
+
+
+def drawing_stream(*, aside: bool) -> IO[str]:
+    """Where a picture made of characters goes.
+
+    Raises:
+        UsageError: `terminal-needed`.
+    """
+    stream = sys.stderr if aside else sys.stdout
+    if not stream.isatty():
+        raise UsageError(
+            "terminal-needed",
+            "a QR code is drawn on a terminal, and the output is none",
+            remedy="have it written as a picture instead",
+        )
+    return stream
+
+
+@contextmanager
+def key_press() -> Iterator[Callable[[float], bool]]:
+    """A function that waits so many seconds and says whether a key was pressed meanwhile. Keys are not
+    shown; Ctrl-C counts as one.
+    """
+    import termios  # noqa: PLC0415
+
+    _need_terminal()
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    quiet = termios.tcgetattr(descriptor)
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 0, 0
+    termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
+
+    def pressed(seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        try:
+            while not os.read(descriptor, 1):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                time.sleep(min(left, 0.02))
+        except KeyboardInterrupt:
+            return True
+        return True
+
+    try:
+        yield pressed
+    finally:
+        # what was typed ahead is no answer to the next question
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
 
 
 def confirm_ending(question: str, expected: str, *, count: int = 4) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import click
 
 from falconer_offline import ingest, terminal
-from falconer_offline.cli.shell import Shell, json_option
+from falconer_offline.cli import gap
+from falconer_offline.cli.shell import FILE, Shell, json_option
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
 from falconer_shared.errors import PolicyViolation, UsageError
+from falconer_shared.policy import bundle
 from falconer_shared.policy.document import MAX_BYTES, Policy
 from falconer_shared.policy.signed import InstalledPolicy, SignedPolicy
 from falconer_shared.policy.signed import install as install_policy
 from falconer_shared.sshsig.signature import SshSignature
 from falconer_shared.text import safe
+from falconer_shared.transport.parts import Kind
 
 MAX_SIGNATURE_FILE = 16 * 1024
 """An armoured Ed25519 signature has 300 bytes."""
@@ -25,24 +28,35 @@ def policy() -> None:
 
 
 @policy.command()
-@click.argument("file")
+@click.argument("file", nargs=-1, type=FILE)
 @click.option(
     "--signature",
     "signatures",
     multiple=True,
-    required=True,
+    type=FILE,
     metavar="FILE",
     help="An administrator's signature. Repeat it.",
 )
+@gap.scan_options
 @json_option
 @click.pass_obj
-def install(shell: Shell, file: str, signatures: tuple[str, ...]) -> None:
-    """Install the canonical policy text in FILE with its administrators' signatures."""
+def install(
+    shell: Shell, file: tuple[str, ...], signatures: tuple[str, ...], *, scan: bool, camera: int | None
+) -> None:
+    """Install the canonical policy text in FILE with its administrators' signatures.
+
+    A scan holds both, as `falconer policy show --qr` shows them, or the text alone beside --signature.
+    """
     state = shell.state()
-    text = ingest.read_file(file, MAX_BYTES, "policy")
     raw = [
         SshSignature.parse(ingest.read_file(path, MAX_SIGNATURE_FILE, "signature")).raw for path in signatures
     ]
+    text = _take(file, scan=scan, camera=camera)
+    if (scan or camera is not None) and not raw:
+        candidate = bundle.split(text)
+        text, raw = candidate.text, list(candidate.signatures)
+    if not raw:
+        raise UsageError("usage", "no signature was given", remedy="--signature FILE")
     registered = records.wallet_by_id(state, Policy.parse(text).wallet_id)
     before = records.policy(state, registered) if records.policy_chain(state, registered.wallet_id) else None
     installed = install_policy(
@@ -96,6 +110,14 @@ def show(shell: Shell, name: str | None) -> None:
     installed = records.policy(state, registered)
     _show(shell, state, installed, registered.name)
     shell.report(_document(state, installed, registered.name))
+
+
+def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
+    kinds = (Kind.BYTES, Kind.TEXT)
+    limit = bundle.MAX_BUNDLE_BYTES if scan or camera is not None else MAX_BYTES
+    text = gap.take(files, limit, "policy", kinds, scan=scan, camera=camera)
+    # a text by itself in one code comes without the line feed that ends it in a file
+    return text + b"\n" if (scan or camera is not None) and not text.endswith(b"\n") else text
 
 
 def _show(shell: Shell, state: State, installed: InstalledPolicy, wallet: str) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from falconer_offline import ingest, terminal
-from falconer_offline.cli.shell import Shell, json_option
+from falconer_offline.cli.shell import FILE, Shell, json_option
+from falconer_offline.keys import randomness
 from falconer_offline.state import home as homes
 from falconer_offline.state import records
 from falconer_offline.state.store import PUBLIC_FILE
@@ -25,6 +26,7 @@ from falconer_shared.text import is_token, safe
     "admins",
     required=True,
     multiple=True,
+    type=FILE,
     metavar="FILE",
     help="An administrator's OpenSSH public key. Repeat it.",
 )
@@ -48,7 +50,10 @@ def init(shell: Shell, network: str, admins: tuple[str, ...], name: str) -> None
     homes.check_free(shell.home)
     shell.guard_secrets(chosen)
     secret = shell.new_secret("New passphrase for the machine key: ", machine=True)
-    machine = homes.create(shell.home, chosen, name, pinned, secret, shell.clock())
+    # the machine key comes out of the same source, through OpenSSL
+    randomness.check_source()
+    with shell.sealing():
+        machine = homes.create(shell.home, chosen, name, pinned, secret, shell.clock())
     public = shell.home / PUBLIC_FILE
     shell.say(f"Home      {safe(str(shell.home))}")
     shell.say(f"Network   {chosen.label}")

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,8 @@ from falconer_offline import airgap
 from falconer_shared.errors import Declined, FalconerError, SecretError, StateError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from falconer_offline.keys.private import PrivateNode
     from falconer_offline.keys.sealed import Identity, Secret
     from falconer_offline.state.machine import MachineKey
@@ -30,6 +33,25 @@ json_option = click.option(
     "--json", "_json", is_flag=True, expose_value=False, help="One JSON document on standard output."
 )
 """`run` looks for the word itself, so that even a usage error can be reported as JSON."""
+
+
+class _Name(click.types.StringParamType):
+    """The name of a file or folder: completed by the shell, otherwise taken as it is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Leave it to the shell."""
+        from click.shell_completion import CompletionItem
+
+        del ctx, param
+        return [CompletionItem(incomplete, type=self.name)]
+
+
+FILE, FOLDER = _Name("file"), _Name("dir")
 
 
 class Shell:
@@ -131,20 +153,31 @@ class Shell:
             )
 
     def guard_secrets(self, network: Network) -> None:
-        """Before the first secret is read: lock memory, and see that nothing of it can be swapped to a disk.
+        """Before the first secret is read: see that no worker lives or can be started, and guard memory.
 
         Raises:
-            StateError: `swap-in-use`, on mainnet; elsewhere it is said and goes on.
+            StateError: `swap-in-use`.
         """
-        from falconer_offline import terminal
         from falconer_offline.worker import before_secrets
-        from falconer_shared.bitcoin.network import Network
 
         if self._guarded:
             return
         self._guarded = True
         before_secrets()
-        locked = airgap.lock_memory()
+        self.guard_memory(network)
+
+    @staticmethod
+    def guard_memory(network: Network, *, worker: bool = False) -> None:
+        """Lock memory, and see that nothing of it can be swapped to a disk. With `worker`, a process that
+        cannot be locked will see the secret too: then no swap may be there at all.
+
+        Raises:
+            StateError: `swap-in-use`, on mainnet; elsewhere it is said and goes on.
+        """
+        from falconer_offline import terminal
+        from falconer_shared.bitcoin.network import Network
+
+        locked = airgap.lock_memory() and not worker
         areas = airgap.swap_areas()
         if areas and not locked:
             if network is Network.MAINNET:
@@ -180,6 +213,16 @@ class Shell:
                 )
             return Passphrase(given)
         return Passphrase(terminal.ask_new_passphrase(question))
+
+    def sealing(self) -> AbstractContextManager[None]:
+        """What is shown while a new passphrase is worked on. An identity takes no time."""
+        from falconer_offline import terminal
+
+        return (
+            nullcontext()
+            if self._identity_fd is not None
+            else terminal.waiting("Sealing; this takes some seconds ...")
+        )
 
     def _given_machine_passphrase(self) -> str:
         from falconer_offline.ingest import read_descriptor
@@ -275,7 +318,8 @@ def _ask_until(question: str, attempt: Callable[[str], _T], first: str | None = 
         if not typed:
             raise Declined("person-declined", "no passphrase was given")
         try:
-            return attempt(typed)
+            with terminal.waiting("Opening; this takes some seconds ..."):
+                return attempt(typed)
         except SecretError as wrong:
             if not left or wrong.rule != "passphrase-wrong":
                 raise

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from falconer_offline import emit, ingest, report, terminal
-from falconer_offline.cli.shell import Shell, json_option, tell
+from falconer_offline import ingest, report, terminal
+from falconer_offline.cli import gap
+from falconer_offline.cli.shell import FILE, Shell, json_option, tell
 from falconer_offline.review import Judged, ReadableRequest, judge, read_request
 from falconer_shared.errors import Declined, FalconerError, StateError
-from falconer_shared.text import safe
 from falconer_shared.units import Amount
 
 if TYPE_CHECKING:
@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("psbt")
+@click.argument("psbt", nargs=-1, type=FILE)
+@gap.scan_options
 @json_option
 @click.pass_obj
-def inspect(shell: Shell, psbt: str) -> None:
+def inspect(shell: Shell, psbt: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
     """Verify and judge the request in the file PSBT. No key is opened, nothing is written."""
     state = shell.state()
-    data = ingest.read_file(psbt, ingest.MAX_PSBT_FILE, "PSBT")
+    data = _take(psbt, scan=scan, camera=camera)
     try:
-        judged = judge(state, read_request(state, data), shell.clock())
+        with terminal.waiting(_JUDGING, after=terminal.PATIENCE):
+            judged = judge(state, read_request(state, data), shell.clock())
     except FalconerError as refused:
         shell.report(report.refused(refused))
         raise
@@ -44,57 +46,58 @@ def inspect(shell: Shell, psbt: str) -> None:
 
 
 @click.command()
-@click.argument("psbt")
-@click.option("--out", required=True, metavar="FILE", help="Where the answer goes.")
+@click.argument("psbt", nargs=-1, type=FILE)
+@click.option("--out", type=FILE, metavar="FILE", help="Write the answer into this file.")
+@gap.show_options
+@gap.scan_options
 @json_option
 @click.pass_obj
-def sign(shell: Shell, psbt: str, out: str) -> None:
-    """Show the page of the request in the file PSBT, have it confirmed, sign, write the answer."""
+def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | None, **ways: Any) -> None:  # noqa: ANN401
+    """Show the page of the request in the file PSBT, have it confirmed, sign, give the answer out."""
     from falconer_offline import selfcheck
     from falconer_offline.session import sign_session
 
     state = shell.state()
-    replace = _may_replace(out)
-    data = ingest.read_file(psbt, ingest.MAX_PSBT_FILE, "PSBT")
+    exit_ = gap.Exit.prepare(shell, **ways)
+    data = _take(psbt, scan=scan, camera=camera)
     selfcheck.run()
     readable: ReadableRequest | None = None
     try:
-        readable = read_request(state, data)
-        judged = judge(state, readable, shell.clock())
+        with terminal.waiting(_JUDGING, after=terminal.PATIENCE):
+            readable = read_request(state, data)
+            judged = judge(state, readable, shell.clock())
         ring = Ring(shell, state)
         answer = sign_session(state, judged, PersonAtTerminal(shell), ring, shell.clock)
     except FalconerError as refused:
         shell.report(report.refused(refused))
         if readable is not None and not isinstance(refused, StateError):
-            _keep_refusal(shell, readable, refused, out, replace=replace)
+            _keep_refusal(shell, readable, refused, exit_)
         raise
-    emit.write_file(out, answer.psbt.raw, replace=replace)
     size, head = answer.state.head
-    shell.say(f"Signed. The answer is in {safe(out)}, with receipt {answer.receipt.receipt.number}.")
+    place = exit_.give(answer.psbt.raw)
+    shell.say(f"Signed. The answer is {place}, with receipt {answer.receipt.receipt.number}.")
     shell.say(f"Journal   {size} entries, head {head}")
     shell.report(
         {
             **report.accepted(judged, answer.state),
             "signed": True,
-            "out": out,
+            "out": exit_.out,
+            "qr_images": exit_.images,
             "receipt": {"number": answer.receipt.receipt.number, "digest": answer.receipt.receipt.digest},
         }
     )
 
 
-def _may_replace(out: str) -> bool:
-    if not emit.exists(out):
-        return False
-    if terminal.ask(f"{safe(out, 120)} exists. Replace it? Type yes: ") != "yes":
-        raise Declined(
-            "person-declined", f"{safe(out, 120)} was left as it is", remedy="name another file with --out"
-        )
-    return True
+_JUDGING = "Verifying ..."
 
 
-def _keep_refusal(
-    shell: Shell, readable: ReadableRequest, refused: FalconerError, out: str, *, replace: bool
-) -> None:
+def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
+    from falconer_shared.transport.parts import Kind
+
+    return gap.take(files, ingest.MAX_PSBT_FILE, "PSBT", (Kind.PSBT,), scan=scan, camera=camera)
+
+
+def _keep_refusal(shell: Shell, readable: ReadableRequest, refused: FalconerError, exit_: gap.Exit) -> None:
     """Number, sign and write the receipt of a refusal, if the person opens the machine key for it."""
     from falconer_offline.session import refuse_session
 
@@ -105,12 +108,12 @@ def _keep_refusal(
         state = shell.state()
         machine = shell.machine(state)
         answer: Answer = refuse_session(state, readable, refused, machine, shell.clock())
-        emit.write_file(out, answer.psbt.raw, replace=replace)
+        place = exit_.give(answer.psbt.raw)
     except FalconerError as problem:
         # the request stays refused, and its status stays the one that is returned
         shell.say(f"No receipt was written: {problem.message}.")
         return
-    shell.say(f"Receipt {answer.receipt.receipt.number} of the refusal is in {safe(out)}.")
+    shell.say(f"Receipt {answer.receipt.receipt.number} of the refusal is {place}.")
 
 
 class PersonAtTerminal:

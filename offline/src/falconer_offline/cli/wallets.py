@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from falconer_offline import ingest, terminal
-from falconer_offline.cli.shell import Shell, json_option
+from falconer_offline import terminal
+from falconer_offline.cli import gap
+from falconer_offline.cli.shell import FILE, Shell, json_option
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
@@ -37,14 +38,15 @@ def wallet() -> None:
 
 @wallet.command()
 @click.argument("name")
-@click.argument("file")
+@click.argument("file", nargs=-1, type=FILE)
+@gap.scan_options
 @json_option
 @click.pass_obj
-def register(shell: Shell, name: str, file: str) -> None:
+def register(shell: Shell, name: str, file: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
     """Register the descriptor in FILE (one line, with checksum) as wallet NAME."""
     state = shell.state()
     network = records.network(state)
-    registered = RegisteredWallet.register(name, network, _read_descriptor(file))
+    registered = RegisteredWallet.register(name, network, _read_descriptor(file, scan=scan, camera=camera))
     for row in state.rows["wallets"]:
         if registered.wallet_id == row[1] or name == row[0]:
             raise StateError(
@@ -115,12 +117,15 @@ def show(shell: Shell, name: str) -> None:
 @click.argument("name")
 @click.option("--index", type=click.IntRange(0, MAX_ADDRESS_INDEX), default=0, show_default=True)
 @click.option("--change", "is_change", is_flag=True, help="A change address.")
+@click.option("--qr", is_flag=True, help="Draw it as a QR code too.")
 @json_option
 @click.pass_obj
-def address(shell: Shell, name: str, index: int, *, is_change: bool) -> None:
+def address(shell: Shell, name: str, index: int, *, is_change: bool, qr: bool) -> None:
     """Derive an address here, to compare with what another screen claims."""
     registered = records.wallet(shell.state(), name)
     found = registered.address(int(is_change), index)
+    if qr:
+        gap.print_code(shell, found)
     shell.say(found)
     shell.report(
         {
@@ -133,8 +138,11 @@ def address(shell: Shell, name: str, index: int, *, is_change: bool) -> None:
     )
 
 
-def _read_descriptor(file: str) -> str:
-    data = ingest.read_file(file, MAX_DESCRIPTOR_FILE, "descriptor")
+def _read_descriptor(files: tuple[str, ...], *, scan: bool, camera: int | None) -> str:
+    from falconer_shared.transport.parts import Kind
+
+    kinds = (Kind.TEXT, Kind.BYTES)
+    data = gap.take(files, MAX_DESCRIPTOR_FILE, "descriptor", kinds, scan=scan, camera=camera)
     try:
         return data.decode("ascii").strip()
     except UnicodeDecodeError:
@@ -185,12 +193,17 @@ def _ask_holders(registered: RegisteredWallet, ours: Mapping[int, str]) -> tuple
         terminal.say(
             f"Key {position + 1} {key.origin_text()}" + (" is ours" if position in ours else ""), aside=True
         )
-        who = _ask_holder(f"Who holds key {position + 1} of {registered.size}: ", own=position in ours)
+        who = ask_holder(f"Who holds key {position + 1} of {registered.size}: ", own=position in ours)
         holders.append(Holder(position, who, ours.get(position)))
     return tuple(holders)
 
 
-def _ask_holder(question: str, *, own: bool) -> str:
+def ask_holder(question: str, *, own: bool) -> str:
+    """Who holds a key, by the person at the machine.
+
+    Raises:
+        Declined: `person-declined`.
+    """
     for _ in range(terminal.ATTEMPTS):
         who = terminal.ask(question)
         if own and who in {"", THIS_MACHINE}:

@@ -31,15 +31,25 @@ PROPORTION: Final = 19
 """
 
 
-def draw(size: int) -> bytes:
-    """`size` bytes of a generator that has just been tested. Waits, right after a start of the machine, until
-    the kernel has gathered enough.
+def check_source() -> bytes:
+    """Accept the generator as it is now; the sample that it was judged by, not to be used. Waits, right after
+    a start of the machine, until the kernel has gathered enough.
 
     Raises:
         SecretError: `random-source-unhealthy`.
     """
     startup = _take(STARTUP)
     check(startup)
+    return startup
+
+
+def draw(size: int) -> bytes:
+    """`size` bytes of a generator that has just been tested.
+
+    Raises:
+        SecretError: `random-source-unhealthy`.
+    """
+    startup = check_source()
     drawn = _take(size)
     if drawn in startup or drawn == _take(size):
         raise _unhealthy("it gave the same bytes twice")
