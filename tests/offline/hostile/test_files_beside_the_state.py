@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import struct
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_what_sqlite_would_open_by_itself_is_looked_at_first(office, tmp_path, s
 def test_a_leftover_journal_of_this_user_is_sqlites_business(office):
     (office.home / f"{STATE_FILE}-journal").touch(0o600)
     sign(office)
+
+
+def test_opening_a_state_deletes_no_file(office, tmp_path):
+    """A rollback journal with the name of a super-journal made SQLite delete that file, wherever it was."""
+    victim = tmp_path / "elsewhere.key"
+    victim.write_bytes(b"precious")
+    pages = (office.home / STATE_FILE).stat().st_size // 4096
+    magic = bytes.fromhex("d9d505f920a163d7")
+    name = bytes(victim)
+    header = (magic + struct.pack(">IIIII", 0, 1, pages, 512, 4096)).ljust(512, b"\0")
+    tail = struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    journal = office.home / f"{STATE_FILE}-journal"
+    journal.write_bytes(header + tail)
+    journal.chmod(0o600)
+    with refused("state-tampered", AuditError):
+        office.state()
+    assert victim.read_bytes() == b"precious"
+    # SQLite alone would have
+    with sqlite3.connect(office.home / STATE_FILE) as connection:
+        connection.execute("SELECT count(*) FROM spends").fetchone()
+    connection.close()
+    assert not victim.exists()
 
 
 def test_a_second_root_is_covered_by_no_signature(office, database):

@@ -205,6 +205,33 @@ def _beside(home: Path) -> tuple[Path, ...]:
     return tuple(home / f"{STATE_FILE}{suffix}" for suffix in ("-journal", "-wal", "-shm"))
 
 
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""SQLite file format, section 4: it begins a rollback journal, and ends one that names a super-journal."""
+
+
+def _check_rollback_journal(path: Path) -> None:
+    """Refuse a rollback journal that names another file. SQLite would delete that file, wherever it lies, when it opens the
+    state; and it writes such journals only for several databases at once, which this program never uses.
+
+    Raises:
+        AuditError: `state-tampered`.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - len(_JOURNAL_MAGIC)))
+            end = file.read(len(_JOURNAL_MAGIC))
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise StateError("state-unreadable", f"{safe(str(path))}: {fault.strerror}") from None
+    if end == _JOURNAL_MAGIC:
+        raise AuditError(
+            "state-tampered",
+            f"{safe(str(path))} names another file, which opening the state would delete",
+            remedy=_RESTORE,
+        )
+
+
 def _read_public(home: Path) -> SshPublicKey:
     try:
         with (home / PUBLIC_FILE).open(encoding="utf-8", errors="replace") as file:
@@ -223,6 +250,7 @@ def _connect(home: Path) -> Iterator[sqlite3.Connection]:
             raise StateError("state-too-large", f"the state file is larger than {MAX_STATE_FILE} bytes")
     except OSError as fault:
         raise StateError("state-unreadable", f"{safe(str(path))}: {fault.strerror}") from None
+    _check_rollback_journal(home / f"{STATE_FILE}-journal")
     with _faults():
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=rw",
