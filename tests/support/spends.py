@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.policy.document import Policy
+from falconer_shared.policy.engine import evaluate
 from falconer_shared.policy.history import SpendEntry
-from falconer_shared.policy.spend import NOTHING_SEEN, OwnOutput, Payment, Share, Spend
+from falconer_shared.policy.spend import NOTHING_SEEN, OwnOutput, Payment, Share, Spend, Verdict
+from falconer_shared.policy.values import RuleValue
 from falconer_shared.units import Amount, FeeRate
-from tests.support.policies import coin
+from tests.support.policies import PolicyDraft, coin
 from tests.support.treasury import stranger_address
 
 NOW = 1_800_000_000
@@ -93,3 +96,24 @@ def entry(
         decided=NOW - age if decided is None else decided,
         at=NOW - age,
     )
+
+
+def policy(**rules: RuleValue) -> Policy:
+    """A policy with these rules, an address book of strangers `s0` to `s9`, and a quorum where a rule asks for one."""
+    asks = bool(rules.keys() & {"human_approval_threshold_sats", "funding_proposal_threshold_sats"})
+    asks = asks or rules.get("auto_approve_new_strategies") is False
+    return PolicyDraft(
+        tiers=PolicyDraft.tiers if asks else (),
+        addresses={f"s{number}": stranger_address(number) for number in range(10)},
+        rules=dict(rules),
+    ).policy()
+
+
+def verdict(rule: str, by: Policy, on: Spend) -> Verdict:
+    """What one rule says, asked as the engine asks it."""
+    return next(each for each in evaluate(by, on) if each.rule == rule)
+
+
+def words(rule: str, by: Policy, on: Spend) -> tuple[str, str, str]:
+    """Outcome, value and limit, as a receipt spells them."""
+    return verdict(rule, by, on).words[1:]

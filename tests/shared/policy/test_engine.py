@@ -28,8 +28,17 @@ from falconer_shared.policy.engine import (
 from falconer_shared.policy.history import Recorded, SpendEntry
 from falconer_shared.policy.parts import ApprovalTier
 from falconer_shared.policy.signed import InstalledPolicy
-from falconer_shared.policy.spend import Outcome, Outlook, Payment, Share, Spend, Verdict, share_of
-from falconer_shared.policy.values import RULES
+from falconer_shared.policy.spend import (
+    NOTHING_SEEN,
+    Outcome,
+    Outlook,
+    Payment,
+    Share,
+    Spend,
+    Verdict,
+    share_of,
+)
+from falconer_shared.policy.values import APPROVAL_RULES, RULES
 from falconer_shared.policy.windows import DAY_SECONDS, WEEK_SECONDS
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
@@ -433,7 +442,8 @@ def the_transaction(multi: bool = False) -> VerifiedTransaction:
 
 
 def the_policy(*, multi: bool = False, mandatory: tuple[str, ...] = (), **rules: int) -> InstalledPolicy:
-    tiers = PolicyDraft.tiers if "human_approval_threshold_sats" in rules else ()
+    asks = APPROVAL_RULES & {name for name, value in rules.items() if value is not True}
+    tiers = PolicyDraft.tiers if asks else ()
     machines = ("machine-a", "machine-b", "machine-c") if multi else ("machine-a",)
     return PolicyDraft(
         wallet_id=the_wallet(multi).wallet_id,
@@ -472,6 +482,7 @@ def judged(
     past: Past | None = None,
     signer: str | None = "machine-a",
     mandatory_done: frozenset[str] = frozenset(),
+    outlook: Outlook = NOTHING_SEEN,
 ) -> ApprovedTransaction:
     verified = the_transaction(multi)
     intent = intent or the_intent(installed, verified)
@@ -484,6 +495,7 @@ def judged(
         NOW,
         signer=signer,
         mandatory_done=mandatory_done,
+        outlook=outlook,
         request_digest="77" * 32,
     )
 
@@ -626,6 +638,94 @@ def test_a_history_that_cannot_be_read_approves_nothing():
     installed = the_policy()
     with pytest.raises(StateError):
         judged(installed, past=Broken())  # type: ignore[arg-type]
+
+
+def test_the_history_is_asked_for_as_far_back_as_a_rule_looks():
+    past = Past()
+    judged(the_policy(ai_decision_interval_seconds=5_000), past=past)
+    assert past.since == NOW - WEEK_SECONDS - 5_000
+
+
+def test_the_whole_history_is_looked_through_only_where_a_rule_asks():
+    class Short:
+        def entries(self, since: int) -> Sequence[SpendEntry]:
+            return ()
+
+    assert judged(the_policy(no_address_reuse=False, auto_approve_new_strategies=True), past=Short())  # type: ignore[arg-type]
+    for rules in ({"no_address_reuse": True}, {"auto_approve_new_strategies": False}):
+        with pytest.raises(AttributeError):
+            judged(the_policy(**rules), past=Short())  # type: ignore[arg-type]
+
+
+def test_addresses_that_were_used_long_ago_are_found_in_the_history():
+    installed = the_policy(no_address_reuse=True)
+    verified = the_transaction()
+    old = 10**9
+    assert judged(installed, past=Past(entry(7, 1, age=old, paid={script(1): 1})))
+    for touched in (verified.payments[0].script, verified.own_outputs[0].script):
+        for past in (entry(7, 1, age=old, paid={touched: 1}), entry(7, 1, age=old, own=frozenset({touched}))):
+            refused("policy-address-reused", installed, past=Past(past))
+            replaced = dataclasses.replace(past, anchor=verified.inputs[0].outpoint)
+            assert judged(installed, past=Past(replaced))
+
+
+def test_a_coin_comes_from_an_address_that_is_used_by_that():
+    done = judged(the_policy())
+    assert {item.scripts.script_pubkey for item in the_transaction().inputs} <= done.entry.own
+    # spending several coins of one address is no reuse: whoever paid there did that
+    assert judged(the_policy(no_address_reuse=True)).verdicts
+
+
+def test_a_strategy_is_new_until_one_of_it_was_approved():
+    installed = the_policy(auto_approve_new_strategies=False)
+    error = refused("approval-missing-strategy", installed)
+    assert isinstance(error, ApprovalRefused)
+    assert error.EXIT_STATUS == 6
+    done = judged(installed, "anna")
+    assert done.entry.strategy == "-"
+    # that very entry, signed for another coin a year ago, makes it known
+    before = dataclasses.replace(done.entry, anchor=coin(7), at=NOW - 10**8)
+    assert judged(installed, past=Past(before)).approvals == ()
+    refused("approval-missing-strategy", installed, past=Past(done.entry))
+    refused("approval-missing-strategy", installed, past=Past(dataclasses.replace(before, approved=False)))
+
+
+def test_all_approvals_that_are_missing_are_a_matter_of_approval():
+    installed = the_policy(
+        auto_approve_new_strategies=False,
+        funding_proposal_threshold_sats=70_999,
+        human_approval_threshold_sats=0,
+    )
+    error = refused("approval-missing-strategy", installed)
+    assert isinstance(error, ApprovalRefused)
+    assert [reason["id"] for reason in error.as_json_rules()] == [
+        "approval-missing-strategy",
+        "approval-missing-funding",
+        "approval-missing",
+    ]
+    assert judged(installed, "anna").approved
+
+
+def test_what_is_not_seen_refuses_nothing_and_is_said():
+    installed = the_policy(min_confirmations=6, funding_proposal_max_pending=1)
+    unseen = {v.rule for v in judged(installed).verdicts if v.outcome is Outcome.UNSEEN}
+    assert unseen == {"min_confirmations", "funding_proposal_max_pending"}
+    seen = judged(installed, outlook=Outlook(confirmations=6, pending=1))
+    assert all(v.outcome is Outcome.PASS for v in seen.verdicts)
+    refused("policy-confirmations", installed, outlook=Outlook(confirmations=5))
+    refused("policy-pending-proposals", installed, outlook=Outlook(confirmations=6, pending=2))
+
+
+def test_the_time_of_asking_is_the_intents_and_at_most_a_week_ago():
+    installed = the_policy(ai_decision_interval_seconds=60)
+    verified = the_transaction()
+    for claimed, taken in ((NOW, NOW), (NOW - WEEK_SECONDS, NOW - WEEK_SECONDS), (0, NOW - WEEK_SECONDS)):
+        done = judged(installed, intent=the_intent(installed, verified, not_before=claimed))
+        assert done.entry.decided == taken
+        assert done.entry.at == NOW
+    other = dataclasses.replace(done.entry, anchor=coin(7))
+    ancient = the_intent(installed, verified, not_before=1)
+    refused("policy-decision-interval", installed, intent=ancient, past=Past(other))
 
 
 def test_the_share_comes_from_the_wallet_and_the_policy():
