@@ -229,7 +229,13 @@ def test_the_shortest_pushes(script):
     "script",
     [
         *("01aa", "0101", "0110", "0181"),  # one byte: OP_1, OP_16 and OP_1NEGATE say three of them
-        *("4c00", "4c02aabb", "4c4b" + "aa" * 75, "4d4c00" + "aa" * 76, "4dff00" + "aa" * 255),  # longer than needed
+        *(
+            "4c00",
+            "4c02aabb",
+            "4c4b" + "aa" * 75,
+            "4d4c00" + "aa" * 76,
+            "4dff00" + "aa" * 255,
+        ),  # longer than needed
         *("4e00010000" + "aa" * 256, "4e"),  # nothing that can be pushed needs four bytes of length
         *("02aa", "4c", "4c4c", "4d00", "4d0001aa"),  # cut short
         *("51", "4f", "60", "61", "ac", "02aabb75"),  # no push of bytes

@@ -145,7 +145,10 @@ def test_embit_agrees(transaction: Transaction, data: st.DataObject) -> None:
 def test_wallycore_agrees(transaction: Transaction, data: st.DataObject) -> None:
     if not transaction.outputs:
         return
-    spent = [TxOutput(data.draw(OUTPUTS).value, p2tr(bytes(31) + bytes([n]))) for n in range(len(transaction.inputs))]
+    spent = [
+        TxOutput(data.draw(OUTPUTS).value, p2tr(bytes(31) + bytes([n])))
+        for n in range(len(transaction.inputs))
+    ]
     index = data.draw(st.integers(0, len(spent) - 1))
     flags = wallycore.WALLY_TX_FLAG_USE_WITNESS
     raw = wallycore.tx_from_bytes(transaction.serialize(), flags)

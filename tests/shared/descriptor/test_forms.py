@@ -272,7 +272,9 @@ def transaction(scripts: list[Scripts], satisfied: list[tuple[bytes, tuple[bytes
 
 
 @pytest.mark.parametrize("input_count", [1, 2, 5])
-@pytest.mark.parametrize("node", EVERY_FORM, ids=lambda node: f"{node.text().partition('[')[0]}{len(node.keys)}")
+@pytest.mark.parametrize(
+    "node", EVERY_FORM, ids=lambda node: f"{node.text().partition('[')[0]}{len(node.keys)}"
+)
 def test_the_worst_case_weight_is_the_weight_with_the_longest_signatures(
     node: Node, input_count: int
 ) -> None:

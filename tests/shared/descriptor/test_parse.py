@@ -71,7 +71,8 @@ def test_what_sh_holds_can_be_pushed(form: str) -> None:
         node = parse(f"sh({form}({k},{','.join(full_key(seed) for seed in range(15))}))")
         assert len(node.script(0, 0).redeem_script or b"") == 513
     error = refused(
-        "descriptor-redeem-script-too-large", f"sh({form}(1,{','.join(full_key(seed) for seed in range(16))}))"
+        "descriptor-redeem-script-too-large",
+        f"sh({form}(1,{','.join(full_key(seed) for seed in range(16))}))",
     )
     assert error.details == {"bytes": 547, "limit": 520}
     # in a witness the same script may stand, nested or not

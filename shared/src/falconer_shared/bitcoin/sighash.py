@@ -63,7 +63,9 @@ class Legacy:
         hashed = self._before[index].copy()
         outpoint, sequence = self._inputs[index]
         hashed.update(outpoint + prefixed(script_code) + sequence)
-        hashed.update(b"".join([outpoint + b"\0" + sequence for outpoint, sequence in self._inputs[index + 1 :]]))
+        hashed.update(
+            b"".join([outpoint + b"\0" + sequence for outpoint, sequence in self._inputs[index + 1 :]])
+        )
         hashed.update(self._tail)
         return hashed
 
@@ -94,7 +96,14 @@ class Bip143:
         outpoint, sequence = self._inputs[index]
         return double_sha256(
             b"".join(
-                (self._head, outpoint, prefixed(script_code), amount.to_bytes(8, "little"), sequence, self._tail)
+                (
+                    self._head,
+                    outpoint,
+                    prefixed(script_code),
+                    amount.to_bytes(8, "little"),
+                    sequence,
+                    self._tail,
+                )
             )
         )
 

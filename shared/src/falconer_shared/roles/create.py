@@ -42,9 +42,7 @@ def build_psbt(
             **_previous_fields(tx, number, raw, wallet.descriptor.input_kind),
             **_script_fields(wallet, place, InputType),
         }
-    output_add = {
-        number: _script_fields(wallet, place, OutputType) for number, place in own_outputs.items()
-    }
+    output_add = {number: _script_fields(wallet, place, OutputType) for number, place in own_outputs.items()}
     return new_psbt(tx, version).with_fields(input_add=input_add, output_add=output_add)
 
 

@@ -114,7 +114,9 @@ def _multisig(item: VerifiedInput, stack: Sequence[bytes], script: bytes, kind: 
 def _check(item: VerifiedInput, key: bytes, signature: bytes, kind: InputKind) -> None:
     """The signature, over the digest that this template commits to and no other (A052)."""
     if item.kind is not kind:
-        raise _invalid(item, f"the output is spent as {kind.value}, and the digest was made for {item.kind.value}")
+        raise _invalid(
+            item, f"the output is spent as {kind.value}, and the digest was made for {item.kind.value}"
+        )
     check_signature(item, key, signature)
 
 

@@ -58,7 +58,9 @@ def _digests(tx: Transaction, node: Node, proven: Sequence[ProvenInput]) -> list
     match node.input_kind:
         case InputKind.LEGACY:
             legacy = Legacy(tx)
-            return [legacy.digest(item.index, node.script_code(item.scripts), item.sighash) for item in proven]
+            return [
+                legacy.digest(item.index, node.script_code(item.scripts), item.sighash) for item in proven
+            ]
         case InputKind.SEGWIT_V0:
             bip143 = Bip143(tx)
             return [

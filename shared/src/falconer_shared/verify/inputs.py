@@ -202,7 +202,12 @@ def _check_scripts(fields: PsbtInput, scripts: Scripts, kind: InputKind) -> None
     for claimed, rebuilt, rule, name in (
         (fields.redeem_script, scripts.redeem_script, "input-redeem-script-mismatch", "redeem script"),
         (fields.witness_script, scripts.witness_script, "input-witness-script-mismatch", "witness script"),
-        (fields.tap_internal_key, scripts.internal_key, "input-internal-key-mismatch", "taproot internal key"),
+        (
+            fields.tap_internal_key,
+            scripts.internal_key,
+            "input-internal-key-mismatch",
+            "taproot internal key",
+        ),
     ):
         if claimed is not None and claimed != rebuilt:
             raise VerificationError(

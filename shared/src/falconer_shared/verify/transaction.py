@@ -206,4 +206,6 @@ def _notes(
 
 def _listed(numbers: list[str]) -> str:
     """The first few of them."""
-    return ", ".join(numbers[:MAX_LISTED]) + (f" and {len(numbers) - MAX_LISTED} more" if len(numbers) > MAX_LISTED else "")
+    return ", ".join(numbers[:MAX_LISTED]) + (
+        f" and {len(numbers) - MAX_LISTED} more" if len(numbers) > MAX_LISTED else ""
+    )
