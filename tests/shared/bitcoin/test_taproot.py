@@ -180,7 +180,7 @@ def test_every_committed_part_changes_the_digest(transaction: Transaction, data:
     ]
     # what other inputs spend is signed too: a lie about any of them makes the signature worthless
     lies = [
-        TxOutput(Amount(int(last.value) ^ 1 if last.value else 1), last.script),
+        TxOutput(Amount(int(last.value) - 1 if last.value else 1), last.script),
         TxOutput(last.value, last.script + b"\x51"),
     ]
     digests = {Bip341(each, spent).digest(0) for each in (transaction, *variants)}
