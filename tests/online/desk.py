@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from falconer_online import approvals, broadcast, receive, request
 from falconer_online.build import Payee
-from falconer_online.chain.node import Acceptance, ChainStatus, Coin, Progress, TransactionStatus
+from falconer_online.chain.node import (
+    Acceptance,
+    ChainStatus,
+    Coin,
+    Layer,
+    Mempool,
+    Progress,
+    TransactionStatus,
+)
 from falconer_online.config import Config, Home, NodeConfig
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.policies import install_policy
@@ -40,6 +48,7 @@ class LyingNode:
     wallet: RegisteredWallet
     funds: dict[OutPoint, Transaction] = field(default_factory=dict)
     held: set[OutPoint] = field(default_factory=set)
+    depths: dict[OutPoint, int] = field(default_factory=dict)
     mempool: dict[str, int] = field(default_factory=dict)
     next_change: int = 0
     next_receive: int = 0
@@ -48,6 +57,10 @@ class LyingNode:
     lie_raw: Callable[[bytes], bytes] = lambda raw: raw
     lie_txid: Callable[[str], str] = lambda txid: txid
     acceptance: Acceptance = field(default_factory=lambda: Acceptance(allowed=True, reason=""))
+    pool_state: Mempool = field(
+        default_factory=lambda: Mempool(10, 2_000, 30_000, 300_000_000, FeeRate(1_000), FeeRate(1_000))
+    )
+    rates: dict[int, FeeRate | None] = field(default_factory=dict)
     locks_refused: bool = False
     fault: Exception | None = None
 
@@ -97,25 +110,34 @@ class LyingNode:
         )
 
     def choose(
-        self, _name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate
-    ) -> bytes:
+        self, _name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+    ) -> bytes:  # fmt: skip
         self._ask()
-        wanted = sum(int(sats) for _, sats in payments) + self.fee
+        wanted = sum(int(sats) for _, sats in payments) + (0 if subtract_fee else self.fee)
         chosen: list[OutPoint] = []
         total = 0
         for outpoint, tx in self.funds.items():
-            if total < wanted and outpoint not in self.held:
+            if (outpoint in coins) if coins else (total < wanted and outpoint not in self.held):
                 chosen.append(outpoint)
                 total += int(tx.outputs[outpoint.vout].value)
         if total < wanted:
             raise StateError("funds-insufficient", "too little")
         self.held.update(chosen)
         network = self.wallet.network
-        outputs = [TxOutput(sats, script_of(address, network)) for address, sats in payments]
+        part, remainder = divmod(self.fee if subtract_fee else 0, len(payments))
+        outputs = [
+            TxOutput(Amount(sats - part - (remainder if number == 0 else 0)), script_of(address, network))
+            for number, (address, sats) in enumerate(payments)
+        ]
         if total > wanted:
             outputs.insert(0, TxOutput(Amount(total - wanted), script_of(change_address, network)))
         inputs = tuple(TxInput(each, b"", 0xFFFFFFFD) for each in chosen)
         return new_psbt(self.lie_psbt(Transaction(2, inputs, tuple(outputs), 0))).serialize()
+
+    def confirmations(self, outpoint: OutPoint) -> int | None:
+        self._ask()
+        return self.depths.get(outpoint, 6) if outpoint in self.funds else None
 
     def locked(self, _name: str) -> frozenset[OutPoint]:
         self._ask()
@@ -139,7 +161,15 @@ class LyingNode:
 
     def fee_rate(self, _blocks: int) -> FeeRate | None:
         self._ask()
-        return FeeRate(2_000)
+        return self.rates.get(_blocks, FeeRate(2_000))
+
+    def pool(self) -> Mempool:
+        self._ask()
+        return self.pool_state
+
+    def pool_layers(self, bounds: Sequence[FeeRate]) -> Mempool:
+        self._ask()
+        return replace(self.pool_state, layers=tuple(Layer(bound, 1, 200) for bound in bounds))
 
     def test_accept(self, raw: bytes) -> Acceptance:
         Transaction.parse(raw)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from falconer_online.build import parse_fee_rate, parse_payment
+from falconer_online import fees
+from falconer_online.build import parse_fee_rate
+from falconer_online.paying import AddressBook, parse_payment
 from falconer_online.proposals import Wish, create, expire_due, reject
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import Transaction, TxInput, TxOutput
@@ -24,6 +26,8 @@ from falconer_shared.units import Amount
 from tests.online.desk import NOW, Desk
 from tests.support.refusal import refused
 from tests.support.treasury import funding, stranger_address
+
+BOOK = AddressBook(Network.REGTEST)
 
 
 @pytest.fixture
@@ -161,7 +165,7 @@ def test_the_same_fee_passes_when_a_person_allows_it(desk: Desk):
 
 
 def test_a_garbled_psbt_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(type(desk.node), "choose", lambda *_: b"psbt\xff\x00")
+    monkeypatch.setattr(type(desk.node), "choose", lambda *_, **__: b"psbt\xff\x00")
     with refused("node-answer", DeviceError):
         desk.create()
 
@@ -285,7 +289,7 @@ def test_a_purpose_has_an_end(desk: Desk):
 def test_nothing_and_twice_the_same_are_refused(desk: Desk):
     with refused("payment-none", UsageError):
         create(desk.coordinator, Wish(()))
-    payee = parse_payment(f"{stranger_address()}=1000", Network.REGTEST)
+    payee = parse_payment(f"{stranger_address()}=1000", BOOK)
     with refused("payment-repeated", UsageError):
         create(desk.coordinator, Wish((payee, payee)))
 
@@ -310,16 +314,16 @@ def test_a_node_that_goes_away_in_the_middle_leaves_nothing_in_the_store(desk: D
 )  # fmt: skip
 def test_payments_are_an_address_and_whole_satoshis(text: str):
     with refused("payment-malformed", UsageError):
-        parse_payment(text, Network.REGTEST)
+        parse_payment(text, BOOK)
 
 
 def test_an_address_of_another_network_is_refused():
     with refused("address-other-network", VerificationError):
-        parse_payment("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4=1000", Network.REGTEST)
+        parse_payment("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4=1000", BOOK)
 
 
 def test_an_upper_case_address_is_taken_in_its_one_spelling():
-    assert parse_payment(f"{stranger_address().upper()}=5", Network.REGTEST).address == stranger_address()
+    assert parse_payment(f"{stranger_address().upper()}=5", BOOK).address == stranger_address()
 
 
 @pytest.mark.parametrize(("text", "rate"), [("1", 1_000), ("2.5", 2_500), ("0.001", 1), ("12.345", 12_345)])
@@ -334,11 +338,9 @@ def test_fee_rates_are_plain_numbers(text: str):
 
 
 def test_where_nobody_knows_the_fee_a_person_must_say_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):
-    from falconer_online import proposals
-
     monkeypatch.setattr(type(desk.node), "fee_rate", lambda *_: None)
     assert desk.create()
-    monkeypatch.setattr(proposals, "fallback_fee_rate", lambda _: None)
+    monkeypatch.setattr(fees, "fallback_fee_rate", lambda _: None)
     with refused("fee-rate-unknown", UsageError):
         desk.create(41_000)
     assert desk.create(41_000, fee_rate=parse_fee_rate("3"))

@@ -10,20 +10,19 @@ verified like a stranger's. Whatever the node wrote into its PSBT is thrown away
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from falconer_online.chain.node import Node
 from falconer_online.coordinator import known_indexes, node_wallet_name
 from falconer_online.store.rows import WalletRow
 from falconer_online.wallets import CHANGE, PlaceFinder
-from falconer_shared.bitcoin.address import address_of, script_of
-from falconer_shared.bitcoin.network import Network
+from falconer_shared.approval.intent import MAX_PAYMENTS
 from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput
-from falconer_shared.errors import DeviceError, FalconerError, UsageError
+from falconer_shared.errors import DeviceError, FalconerError, StateError, UsageError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.roles.create import build_psbt
 from falconer_shared.text import safe
-from falconer_shared.units import MAX_MONEY, Amount, FeeRate
+from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
 from falconer_shared.wallet.ownership import OwnPlace
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -43,36 +42,22 @@ class Payee:
     amount: Amount
 
 
-def parse_payment(text: str, network: Network) -> Payee:
-    """`ADDRESS=SATS`.
-
-    Raises:
-        UsageError: `payment-malformed`. What reading the address raises.
-    """
-    address, equals, sats = text.partition("=")
-    if (
-        not equals
-        or not sats.isascii()
-        or not sats.isdigit()
-        or len(sats) > 16
-        or not 0 < int(sats) <= MAX_MONEY
-    ):
-        raise UsageError(
-            "payment-malformed",
-            f"'{safe(text, 120)}' is not a payment like bcrt1q...=250000 (whole satoshis)",
-        )
-    script = script_of(address, network)
-    return Payee(address_of(script, network), script, Amount(int(sats)))
-
-
 def check_payments(payments: Sequence[Payee]) -> None:
-    """At least one, and no destination twice: neither node nor intent can say it.
+    """At least one and no more than an intent holds, and no destination twice: neither node nor intent can
+    say it.
 
     Raises:
-        UsageError: `payment-repeated`, `payment-none`.
+        UsageError: `payment-repeated`, `payment-none`, `payments-too-many`.
     """
     if not payments:
-        raise UsageError("payment-none", "nothing to pay", remedy="--pay ADDRESS=SATS")
+        raise UsageError("payment-none", "nothing to pay", remedy="--pay ADDRESS=SATS, --uri, or --csv FILE")
+    if len(payments) > MAX_PAYMENTS:
+        raise UsageError(
+            "payments-too-many",
+            f"{len(payments)} payments; one proposal holds {MAX_PAYMENTS}",
+            remedy="make several proposals",
+            limit=MAX_PAYMENTS,
+        )
     seen: set[bytes] = set()
     for payee in payments:
         if payee.script in seen:
@@ -84,16 +69,18 @@ def check_payments(payments: Sequence[Payee]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was taken of the node's PSBT."""
+    """What was taken of the node's PSBT. `payments` are what is paid: the wish, or less where it bears the fee."""
 
     inputs: tuple[OutPoint, ...]
     outputs: tuple[TxOutput, ...]
     change: int | None
+    payments: tuple[Payee, ...]
 
 
 def choose(
-    node: Node, wallet: RegisteredWallet, payments: Sequence[Payee], change_index: int, fee_rate: FeeRate
-) -> Choice:
+    node: Node, wallet: RegisteredWallet, payments: Sequence[Payee], change_index: int, fee_rate: FeeRate,
+    *, coins: Sequence[OutPoint] = (), subtract_fee: bool = False,
+) -> Choice:  # fmt: skip
     """The node's choice of coins, its outputs held against what was asked for.
 
     The node has locked the coins when this returns or raises `node-chose-otherwise`.
@@ -107,12 +94,17 @@ def choose(
         [(payee.address, payee.amount) for payee in payments],
         change_address,
         fee_rate,
+        coins=coins,
+        subtract_fee=subtract_fee,
     )
     try:
         tx = UntrustedPsbt.parse(raw).tx
     except FalconerError as error:
         raise DeviceError("node-answer", f"the node's PSBT is malformed: {error.message}") from None
-    wanted = {payee.script: payee.amount for payee in payments}
+    if coins and {each.outpoint for each in tx.inputs} != set(coins):
+        raise _otherwise("spends other coins than were named")
+    paid = _bearing_the_fee(payments, tx) if subtract_fee else tuple(payments)
+    wanted = {payee.script: payee.amount for payee in paid}
     change_script = wallet.scripts(CHANGE, change_index).script_pubkey
     change: int | None = None
     for number, output in enumerate(tx.outputs):
@@ -125,7 +117,31 @@ def choose(
             raise _otherwise("has an output that nobody asked for")
     if wanted:
         raise _otherwise("leaves a payment out")
-    return Choice(tuple(each.outpoint for each in tx.inputs), tx.outputs, change)
+    return Choice(tuple(each.outpoint for each in tx.inputs), tx.outputs, change, paid)
+
+
+def _bearing_the_fee(payments: Sequence[Payee], tx: Transaction) -> tuple[Payee, ...]:
+    """The payments, each reduced by its equal part of what the node took off them all; the first bears the
+    remainder. How much that may be, the bound on the fee says; that nobody bears another's part, this does.
+    """
+    scripts = {payee.script for payee in payments}
+    reduced = sum(int(payee.amount) for payee in payments) - sum(
+        int(output.value) for output in tx.outputs if output.script in scripts
+    )
+    if reduced < 0:
+        raise _otherwise("pays more than was asked for")
+    part, remainder = divmod(reduced, len(payments))
+    found = []
+    for number, payee in enumerate(payments):
+        left = int(payee.amount) - part - (remainder if number == 0 else 0)
+        if left <= 0:
+            raise StateError(
+                "payment-below-fee",
+                f"the payment to {payee.address} does not suffice for its part of the fee",
+                remedy="leave --subtract-fee out, or pay more",
+            )
+        found.append(replace(payee, amount=Amount(left)))
+    return tuple(found)
 
 
 def _otherwise(problem: str) -> DeviceError:

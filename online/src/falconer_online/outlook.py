@@ -30,6 +30,6 @@ def outlook_of(
         # a coin that is spent by now has no confirmations to count: then it was not seen, which the verdict says
         confirmations = min(seen) if len(seen) == len(found) else None
     if policy.rule("max_mempool_congestion_percent") is not None:
-        pool = node.mempool()
+        pool = node.pool()
         used, limit = pool.usage, pool.maximum
     return Outlook(pending=pending, confirmations=confirmations, mempool_bytes=used, mempool_limit=limit)

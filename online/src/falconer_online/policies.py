@@ -16,8 +16,9 @@ from falconer_online.coordinator import Coordinator
 from falconer_online.store.rows import WalletRow
 from falconer_online.store.view import View
 from falconer_shared.errors import ApprovalError, Malformed, UsageError
-from falconer_shared.policy.compile import compile_toml, explain, explain_together
+from falconer_shared.policy.compile import compile_toml
 from falconer_shared.policy.document import Policy
+from falconer_shared.policy.explain import explain, explain_together
 from falconer_shared.policy.signed import NAMESPACE, InstalledPolicy, SignedPolicy, install
 from falconer_shared.sshsig.signature import SshSignature
 

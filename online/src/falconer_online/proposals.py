@@ -17,18 +17,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from falconer_online.build import Choice, Payee, check_payments, choose, rebuild
-from falconer_online.chain.core import fallback_fee_rate
 from falconer_online.coordinator import Coordinator, node_wallet_name
+from falconer_online.fees import usual_fee_rate
 from falconer_online.judging import Judgement, judge
 from falconer_online.outlook import outlook_of
 from falconer_online.states import MAY_EXPIRE, ProposalState
-from falconer_online.store.rows import ProposalRow, WalletRow
-from falconer_online.wallets import change_index, reconcile_locks
+from falconer_online.store.rows import LabelRow, ProposalRow, WalletRow
+from falconer_online.wallets import change_index, check_free, reconcile_locks
 from falconer_shared.approval.intent import Intent, IntentKind, check_intent
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.canonical import format_time
@@ -58,7 +58,12 @@ NO_STRATEGY = "-"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody asks for. Times are seconds; None leaves it to us."""
+    """What somebody asks for. Times are seconds; None leaves it to us.
+
+    `coins` names the coins to spend, all of them and no others. With `subtract_fee` the payments bear the fee.
+    `confirm_within` is in blocks, and stands in the place of a fee rate. `labels` are notes on addresses, for
+    people.
+    """
 
     payments: tuple[Payee, ...]
     wallet: str | None = None
@@ -68,6 +73,10 @@ class Wish:
     requester: str = "operator"
     strategy: str = NO_STRATEGY
     purpose: str = ""
+    coins: tuple[OutPoint, ...] = ()
+    subtract_fee: bool = False
+    confirm_within: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +126,13 @@ def _create(
     index: int,
 ) -> Created:
     node, name = coordinator.node, node_wallet_name(wallet.wallet_id)
-    rate = wish.fee_rate or _usual_fee_rate(coordinator)
+    rate = wish.fee_rate or usual_fee_rate(coordinator, wish.confirm_within)
+    check_free(coordinator, row, wish.coins)
     before = node.locked(name)
     try:
-        choice = choose(node, wallet, wish.payments, index, rate)
+        choice = choose(
+            node, wallet, wish.payments, index, rate, coins=wish.coins, subtract_fee=wish.subtract_fee
+        )
         verified = rebuild(node, wallet, row, choice, index)
         return _judge_and_keep(coordinator, wish, row, installed, verified, choice, rate)
     except BaseException:
@@ -137,7 +149,7 @@ def _judge_and_keep(
     if any(payee.script in own for payee in wish.payments):
         raise UsageError("payment-to-own-wallet", "a payment goes to an address of this very wallet")
     now = coordinator.clock()
-    intent = _draft(coordinator, wish, installed, verified, rate, now)
+    intent = _draft(coordinator, wish, choice.payments, installed, verified, rate, now)
     check_intent(
         intent, verified, policy_version=installed.policy.version, policy_digest=installed.digest, now=now
     )
@@ -177,12 +189,15 @@ def _judge_and_keep(
             judgement.spend.entry(approved=judgement.needed > 0),
             verified.highest_indexes,
         )
+        for address, label in wish.labels.items():
+            change.set_label(LabelRow("addr", address, label))
     return Created(kept, verified, judgement)
 
 
 def _draft(
     coordinator: Coordinator,
     wish: Wish,
+    payments: Sequence[Payee],
     installed: InstalledPolicy,
     verified: VerifiedTransaction,
     rate: FeeRate,
@@ -201,7 +216,7 @@ def _draft(
         policy_version=installed.policy.version,
         policy_digest=installed.digest,
         spends=verified.inputs[0].outpoint,
-        pays=tuple((payee.amount, payee.address) for payee in wish.payments),
+        pays=tuple((payee.amount, payee.address) for payee in payments),
         max_fee=wish.max_fee if wish.max_fee is not None else _usual_max_fee(installed, verified, rate),
         not_before=now,
         expires=expires,
@@ -221,17 +236,6 @@ def _usual_max_fee(installed: InstalledPolicy, verified: VerifiedTransaction, ra
         return Amount(usual)
     # a fee above the policy's limit is for the policy to refuse, which names the limit
     return Amount(max(min(usual, limit), int(verified.fee)))
-
-
-def _usual_fee_rate(coordinator: Coordinator) -> FeeRate:
-    rate = coordinator.node.fee_rate(coordinator.config.fee_target_blocks) or fallback_fee_rate(
-        coordinator.config.network
-    )
-    if rate is None:
-        raise UsageError(
-            "fee-rate-unknown", "the node knows no fee rate yet", remedy="name one in sat/vB: --fee-rate"
-        )
-    return rate
 
 
 def _new_id(now: int) -> str:

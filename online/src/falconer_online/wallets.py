@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 from falconer_online.chain.node import Coin, Node, Progress
 from falconer_online.coordinator import Coordinator, node_wallet_name
-from falconer_online.store.rows import WalletRow
+from falconer_online.store.rows import FrozenRow, WalletRow
 from falconer_online.store.view import View
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.descriptor.checksum import with_checksum
 from falconer_shared.errors import StateError, UsageError
 from falconer_shared.psbt.parse import UntrustedPsbt
@@ -284,6 +285,12 @@ class OwnCoin:
     coin: Coin
     place: OwnPlace
     held_by: str | None
+    frozen: FrozenRow | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether a proposal may take it."""
+        return self.held_by is None and self.frozen is None
 
 
 class PlaceFinder:
@@ -310,13 +317,48 @@ def coins(coordinator: Coordinator, row: WalletRow) -> tuple[OwnCoin, ...]:
     """The wallet's unspent coins; what is not ours by our own derivation is left out."""
     finder = PlaceFinder(coordinator.wallet(row))
     with coordinator.store.read() as view:
-        held = view.held(row.wallet_id)
+        held, frozen = view.held(row.wallet_id), view.frozen(row.wallet_id)
     found = []
     for coin in coordinator.node.coins(node_wallet_name(row.wallet_id)):
         place = finder.find(coin.script)
         if place is not None:
-            found.append(OwnCoin(coin, place, held.get(coin.outpoint)))
+            found.append(OwnCoin(coin, place, held.get(coin.outpoint), frozen.get(coin.outpoint)))
     return tuple(found)
+
+
+def check_free(coordinator: Coordinator, row: WalletRow, wanted: Sequence[OutPoint]) -> None:
+    """Accept coins that are the wallet's and that nothing keeps from being spent.
+
+    Raises:
+        UsageError: `coin-repeated`, `coin-unknown`. StateError: `coin-held`, `coin-frozen`.
+    """
+    if not wanted:
+        return
+    found = {each.coin.outpoint: each for each in coins(coordinator, row)}
+    seen: set[OutPoint] = set()
+    for outpoint in wanted:
+        if outpoint in seen:
+            raise UsageError("coin-repeated", f"the coin {outpoint.text()} is named twice")
+        seen.add(outpoint)
+        own = found.get(outpoint)
+        if own is None:
+            raise UsageError(
+                "coin-unknown",
+                f"{outpoint.text()} is no unspent coin of wallet {row.name}",
+                remedy="falconer wallet coins shows them",
+            )
+        if own.held_by is not None:
+            raise StateError(
+                "coin-held",
+                f"the coin {outpoint.text()} is held by proposal {own.held_by}",
+                remedy=f"falconer proposals reject {own.held_by} frees it, where that is what you want",
+            )
+        if own.frozen is not None:
+            raise StateError(
+                "coin-frozen",
+                f"the coin {outpoint.text()} is frozen: {safe(own.frozen.reason) or 'no reason given'}",
+                remedy=f"falconer coin unfreeze {outpoint.text()}",
+            )
 
 
 def reconcile_locks(coordinator: Coordinator, view: View, row: WalletRow) -> None:
@@ -324,8 +366,9 @@ def reconcile_locks(coordinator: Coordinator, view: View, row: WalletRow) -> Non
     leave one behind.
     """
     name = node_wallet_name(row.wallet_id)
-    wanted, there = view.held(row.wallet_id), coordinator.node.locked(name)
-    for outpoint in wanted:
+    wanted = {*view.held(row.wallet_id), *view.frozen(row.wallet_id)}
+    there = coordinator.node.locked(name)
+    for outpoint in sorted(wanted, key=OutPoint.text):
         if outpoint not in there:
             coordinator.node.lock(name, outpoint)
     coordinator.node.unlock(name, [outpoint for outpoint in there if outpoint not in wanted])

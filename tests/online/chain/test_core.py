@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from falconer_online.chain.core import CoreNode, fallback_fee_rate
+from falconer_online.chain.core import CoreNode
 from falconer_online.config import Config, Home, NodeConfig
 from falconer_online.coordinator import node_wallet_name
 from falconer_online.wallets import Birthday, _height_before, branch_descriptor, parse_birthday
@@ -114,8 +114,6 @@ def test_birthdays():
 
 def test_the_fallback_is_for_networks_where_nobody_competes(core: CoreNode):
     assert core.fee_rate(6) is None
-    assert fallback_fee_rate(Network.REGTEST) == 10_000
-    assert fallback_fee_rate(Network.MAINNET) is None
 
 
 def test_a_registered_wallet_is_found_again_from_its_birthday(office: Office, regtest_node: RegtestNode):

@@ -7,14 +7,13 @@ here and proven nowhere: `build` and the shared core do that.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import monotonic
 
-from falconer_online.chain import shape
-from falconer_online.chain.node import Acceptance, ChainStatus, Coin, Progress, TransactionStatus
+from falconer_online.chain import pool, shape
+from falconer_online.chain.node import Acceptance, ChainStatus, Coin, Mempool, Progress, TransactionStatus
 from falconer_online.chain.rpc import RpcClient, RpcRefusal
 from falconer_online.config import Config
-from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.errors import DeviceError, Malformed, StateError
 from falconer_shared.text import safe
@@ -27,6 +26,14 @@ _INVALID_PARAMETER = -8
 _INVALID_ADDRESS_OR_KEY = -5
 _INSUFFICIENT_FUNDS = -6
 _ALREADY_IN_CHAIN = -27
+
+_TOO_LITTLE = (
+    "nsufficient funds",
+    "preselected coins total amount does not cover",
+    "too small to pay the fee",
+    "too small to send after the fee",
+)
+"""How the node says that the coins do not suffice: all of them, those that were named, or a payment for its fee."""
 
 _RESCAN_SECONDS = 3600
 """A single stretch of a rescan may take this long on a slow disk; stretches are chosen to take far less."""
@@ -157,13 +164,6 @@ class CoreNode:
             shape.integer(answer, "confirmations", "gettxout"),
         )
 
-    def choose(
-        self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate
-    ) -> bytes:
-        outputs = [
-            {address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"}
-            for address, amount in payments
-        ]
     def confirmations(self, outpoint: OutPoint) -> int | None:
         self.check_network()
         # without the mempool first: a coin that our own payment spends there, to be replaced, still is one in the chain
@@ -173,22 +173,35 @@ class CoreNode:
                 return coin.confirmations
         return None
 
+    def choose(
+        self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+    ) -> bytes:  # fmt: skip
+        outputs = [
+            {address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"}
+            for address, amount in payments
+        ]
         options = {
             "changeAddress": change_address,
             "lockUnspents": True,
             "fee_rate": fee_rate.text(),
             "includeWatching": True,
             "replaceable": True,
+            "add_inputs": not coins,
+            "subtractFeeFromOutputs": list(range(len(payments))) if subtract_fee else [],
         }
+        named = [_named(outpoint) for outpoint in coins]
         try:
-            answer = self._wallet(name, "walletcreatefundedpsbt", [], outputs, 0, options, False)  # noqa: FBT003
+            answer = self._wallet(name, "walletcreatefundedpsbt", named, outputs, 0, options, False)  # noqa: FBT003
         except RpcRefusal as refusal:
-            if refusal.code in {_WALLET_ERROR, _INSUFFICIENT_FUNDS} and "nsufficient funds" in refusal.reason:
+            if refusal.code in {_WALLET_ERROR, _INSUFFICIENT_FUNDS} and any(
+                words in refusal.reason for words in _TOO_LITTLE
+            ):
                 raise StateError(
                     "funds-insufficient",
                     f"the free coins of the wallet do not suffice for {sum(int(a) for _, a in payments):,} "
                     "sats and the fee",
-                    remedy="wallet coins shows what is free and what other proposals hold",
+                    remedy="wallet coins shows what is free, frozen, and held by other proposals",
                 ) from None
             raise
         encoded = shape.text(answer, "psbt", "walletcreatefundedpsbt")
@@ -227,6 +240,12 @@ class CoreNode:
         if "feerate" not in answer:
             return None
         return shape.fee_rate(answer, "feerate", "estimatesmartfee")
+
+    def pool(self) -> Mempool:
+        return pool.read(self._call("getmempoolinfo"))
+
+    def pool_layers(self, bounds: Sequence[FeeRate]) -> Mempool:
+        return pool.with_layers(self._call, bounds)
 
     def test_accept(self, raw: bytes) -> Acceptance:
         answers = shape.a_list(self._call("testmempoolaccept", [raw.hex()]), "testmempoolaccept")
@@ -301,13 +320,6 @@ class CoreNode:
                 remedy="name the right node in config.toml",
             )
         self._checked = True
-
-
-def fallback_fee_rate(network: Network) -> FeeRate | None:
-    """What to pay when the node has no estimate: 10 sat/vB on regtest and signet, where nobody competes;
-    elsewhere a person decides.
-    """
-    return FeeRate.from_sats_per_vbyte(10) if network in {Network.REGTEST, Network.SIGNET} else None
 
 
 def _named(outpoint: OutPoint) -> dict[str, shape.Json]:

@@ -8,7 +8,7 @@ integers of satoshis; transaction ids are hex in display order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +62,38 @@ class TransactionStatus:
     in_mempool: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Waiting transactions of one range of fee rates, from `lowest` up to the next layer: how many, and their
+    virtual bytes.
+    """
+
+    lowest: FeeRate
+    transactions: int
+    virtual_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mempool:
+    """The node's pool of unconfirmed transactions. `usage` and `maximum` are bytes of memory; `minimum` is the
+    rate below which it takes nothing now, `relay` the one below which it never does; `layers` rise by rate, and
+    are None where the node cannot say.
+    """
+
+    transactions: int
+    virtual_bytes: int
+    usage: int
+    maximum: int
+    minimum: FeeRate
+    relay: FeeRate
+    layers: tuple[Layer, ...] | None = None
+
+    @property
+    def congestion_percent(self) -> int:
+        """Usage over maximum in percent, rounded up: a limit compared with it is never exceeded unseen."""
+        return -(-self.usage * 100 // self.maximum)
+
+
 class Node(Protocol):
     """A node with watch-only wallets. Every method raises DeviceError when the node does not answer as it
     must.
@@ -89,10 +121,16 @@ class Node(Protocol):
     def coins(self, name: str) -> tuple[Coin, ...]:
         """Unspent coins, locked ones included."""
 
+    def confirmations(self, outpoint: OutPoint) -> int | None:
+        """Of the transaction that made a coin, 0 in the mempool; None when the coin is spent or unknown."""
+
     def choose(
-        self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate
-    ) -> bytes:
+        self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+    ) -> bytes:  # fmt: skip
         """A PSBT, not to be trusted, that pays these addresses, with its coins locked.
+
+        With `coins` it spends exactly those. With `subtract_fee` the payments bear the fee, in equal parts.
 
         Raises:
             PolicyViolation: never. StateError `funds-insufficient` when the coins do not suffice.
@@ -112,6 +150,12 @@ class Node(Protocol):
     def fee_rate(self, blocks: int) -> FeeRate | None:
         """The rate that should confirm within so many blocks; None when the node knows too little."""
 
+    def pool(self) -> Mempool:
+        """How full the pool is, without its layers."""
+
+    def pool_layers(self, bounds: Sequence[FeeRate]) -> Mempool:
+        """The same with its transactions counted by fee rate; `bounds` rise and begin with 0."""
+
     def test_accept(self, raw: bytes) -> Acceptance: ...
 
     def send(self, raw: bytes) -> str:
@@ -119,6 +163,3 @@ class Node(Protocol):
 
     def transaction(self, name: str, txid: str) -> TransactionStatus | None:
         """None when the wallet does not know it."""
-    def confirmations(self, outpoint: OutPoint) -> int | None:
-        """Of the transaction that made a coin, 0 in the mempool; None when the coin is spent or unknown."""
-

@@ -20,6 +20,7 @@ R = TypeVar("R")
 FILE = click.Path(path_type=Path)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])\Z", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -56,6 +57,24 @@ def parse_expiry(text: str, now: int) -> int:
         raise UsageError(
             "proposal-expires",
             f"'{safe(text, 40)}' is neither a duration like 24h nor a time like 2026-01-31T09:30:00Z",
+        ) from None
+
+
+def parse_moment(text: str, now: int) -> int:
+    """A day `2026-01-31` (its beginning, UTC), a time, or `7d` for so long ago, as seconds since 1970.
+
+    Raises:
+        UsageError: `time-malformed`.
+    """
+    match = _DURATION.match(text)
+    if match:
+        return max(0, now - int(match[1]) * _SECONDS[match[2]])
+    try:
+        return parse_time(f"{text}T00:00:00Z" if _DAY.match(text) else text)
+    except ValueError:
+        raise UsageError(
+            "time-malformed",
+            f"'{safe(text, 40)}' is neither a day like 2026-01-31, a time like 2026-01-31T09:30:00Z, nor 7d for so long ago",
         ) from None
 
 

@@ -121,7 +121,7 @@ def install(session: Session, policy_file: Path, signatures: tuple[Path, ...]) -
 def show(session: Session, name: str | None) -> None:
     """The policy in force for a wallet."""
     from falconer_online.policies import current
-    from falconer_shared.policy.compile import explain
+    from falconer_shared.policy.explain import explain
 
     coordinator = session.open()
     with coordinator.store.read() as view:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from falconer_online.cli.options import FILE, json_option, parse_expiry, shown
+from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import document, refresh, report, verdicts
 from falconer_shared.errors import UsageError
@@ -15,128 +15,7 @@ from falconer_shared.text import safe
 
 if TYPE_CHECKING:
     from falconer_online.coordinator import Coordinator
-    from falconer_online.jsontype import Json
     from falconer_online.store.rows import ProposalRow
-
-
-@click.command("create")
-@click.option(
-    "--pay",
-    "payments",
-    multiple=True,
-    required=True,
-    metavar="ADDRESS=SATS",
-    help="A payment; again for each.",
-)
-@click.option("--wallet", help="Which wallet pays (default: the only one).")
-@click.option("--fee-rate", metavar="SAT/VB", help="Default: the node's estimate.")
-@click.option(
-    "--max-fee",
-    type=click.IntRange(min=1),
-    metavar="SATS",
-    help="What approvers allow (default: room for one bump).",
-)
-@click.option(
-    "--expires", metavar="TIME", help="How long it may be signed: 30m, 24h, 7d, or a time (default 24h)."
-)
-@click.option("--requester", default="operator", show_default=True, help="Who asks.")
-@click.option("--strategy", default="-", help="Under which strategy.")
-@click.option("--purpose", default="", help="What it is for; for people, not signed.")
-@json_option
-@pass_session
-def create(  # noqa: PLR0913, PLR0917  # one argument per option
-    session: Session, payments: tuple[str, ...], wallet: str | None, fee_rate: str | None, max_fee: int | None,
-    expires: str | None, requester: str, strategy: str, purpose: str,
-) -> None:  # fmt: skip
-    """Propose a payment: coins are chosen and held, everything is verified and judged, and the intent is
-    drafted.
-    """
-    from falconer_online.build import parse_fee_rate, parse_payment
-    from falconer_online.present import transaction_json
-    from falconer_online.proposals import Wish
-    from falconer_online.proposals import create as do_create
-    from falconer_shared.units import Amount
-
-    coordinator = session.open()
-    made = do_create(
-        coordinator,
-        Wish(
-            payments=tuple(parse_payment(text, coordinator.config.network) for text in payments),
-            wallet=wallet,
-            fee_rate=parse_fee_rate(fee_rate) if fee_rate is not None else None,
-            max_fee=Amount(max_fee) if max_fee is not None else None,
-            expires=parse_expiry(expires, coordinator.clock()) if expires is not None else None,
-            requester=requester,
-            strategy=strategy,
-            purpose=purpose,
-        ),
-    )
-    row, judgement = made.row, made.judgement
-    proposal = report(session, coordinator, row)
-    session.say()
-    session.say(
-        f"judged at one signer's share, {judgement.spend.share.k} of {judgement.spend.share.n} "
-        f"{'(whole: the policy names mandatory signers)' if judgement.spend.share.whole else ''}".rstrip()
-    )
-    verdicts(session, judgement.as_json())
-    if judgement.needed:
-        step = f"falconer proposals request-approval {row.id}   ({judgement.needed} of {', '.join(judgement.members)})"
-    else:
-        step = f"falconer proposals approve {row.id} --generate-psbt   (the policy asks for no approval)"
-    session.next(step)
-    session.result(
-        {
-            "verdict": "accepted",
-            "transaction": transaction_json(made.verified),
-            "proposal": proposal,
-            "verdicts": judgement.as_json(),
-            "next": step,
-        }
-    )
-
-
-@click.command("list")
-@click.option("--state", help="Only those in that state.")
-@json_option
-@pass_session
-def list_(session: Session, state: str | None) -> None:
-    """All proposals, oldest first."""
-    from falconer_online.coordinator import intent_of
-    from falconer_online.present import proposal_json
-    from falconer_online.states import ProposalState
-
-    wanted = None
-    if state is not None:
-        if state not in {each.value for each in ProposalState}:
-            raise UsageError(
-                "proposal-state-unknown",
-                f"there is no state '{safe(state)}'",
-                remedy="states: " + " ".join(each.value for each in ProposalState),
-            )
-        wanted = ProposalState(state)
-    coordinator = session.open()
-    refresh(session, coordinator)
-    documents: list[Json] = []
-    rows = []
-    with coordinator.store.read() as view:
-        for row in view.proposals(state=wanted):
-            if session.json:
-                documents.append(proposal_json(view, row, coordinator.transaction(view, row)))
-            intent = intent_of(row)
-            total = sum(int(amount) for amount, _ in intent.pays)
-            rows.append(
-                (
-                    row.id,
-                    row.state.value,
-                    f"{total:,}",
-                    len(intent.pays),
-                    intent.requester,
-                    safe(row.purpose, 40),
-                )
-            )
-    if not session.json:
-        session.table(("id", "state", "sats", "payments", "requester", "purpose"), rows)
-    session.result({"proposals": documents})
 
 
 @click.command("show")

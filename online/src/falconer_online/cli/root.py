@@ -24,7 +24,14 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _ATTRIBUTE = {"list": "list_", "compile": "compile_"}
 """Commands whose functions cannot have their names, which Python has for itself."""
 
-_ELSEWHERE = {"receive": "answers", "broadcast": "answers"}
+_ELSEWHERE = {
+    ("proposals", "create"): "create",
+    ("proposals", "list"): "lists",
+    ("proposals", "stats"): "lists",
+    ("proposals", "expire"): "lists",
+    ("proposals", "receive"): "answers",
+    ("proposals", "broadcast"): "answers",
+}
 """Commands that stand in another module than their group's others."""
 
 
@@ -42,7 +49,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._table:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"falconer_online.cli.{_ELSEWHERE.get(cmd_name, self._module)}")
+        module = importlib.import_module(f"falconer_online.cli.{_ELSEWHERE.get((self._module, cmd_name), self._module)}")
         command: click.Command = getattr(module, _ATTRIBUTE.get(cmd_name, cmd_name.replace("-", "_")))
         return command
 
@@ -128,11 +135,13 @@ _GROUPS = (
         help_text="Proposals: payments on their way.",
         table={
             "create": "Propose a payment.",
-            "list": "All proposals.",
+            "list": "Proposals, by state, wallet, requester, time and amount.",
+            "stats": "Counts and sums by state, requester and destination.",
             "show": "One proposal, whole.",
             "request-approval": "Write the text that approvers sign.",
             "approve": "Take approvals; write the signing request.",
             "reject": "Say no, and free the coins.",
+            "expire": "Expire what is past its time, and free its coins.",
             "psbt": "Write the signing request again.",
             "receive": "Take answers of signers.",
             "broadcast": "Finalise, and send to the network.",

@@ -7,7 +7,10 @@ it, people's text is standard output. Every sentence that may hold another's tex
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +21,22 @@ import click
 from falconer_shared.errors import Detail, FalconerError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
     from falconer_online.chain.node import Progress
     from falconer_online.coordinator import Coordinator
     from falconer_online.jsontype import Json
+    from falconer_shared.diagram import Strokes
+
+
+PATIENCE_SECONDS = 0.5
+"""What takes longer than this says what it is doing."""
+
+
+def styled(text: str, colour: str | None = None) -> str:
+    """Bold text in a colour; plain where NO_COLOR is set (no-color.org). click leaves it out in a pipe."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour, bold=True)
 
 
 @dataclass(slots=True)
@@ -45,14 +61,21 @@ class Session:
         """A line for people."""
         click.echo(text, file=self._people)
 
+    def strokes(self) -> Strokes:
+        """The lines of pictures that the reader's terminal knows."""
+        from falconer_shared.diagram import ASCII, UNICODE
+
+        encoding = getattr(self._people, "encoding", None) or "utf-8"
+        return UNICODE if encoding.lower().replace("-", "") == "utf8" else ASCII
+
     def warn(self, text: str) -> None:
         """A line that people should not miss."""
-        click.echo(click.style("warning: ", fg="yellow", bold=True) + text, file=sys.stderr)
+        click.echo(styled("warning: ", "yellow") + text, file=sys.stderr)
 
     def next(self, text: str) -> None:
         """What to do after this."""
         self.say()
-        self.say(click.style("next: ", bold=True) + text)
+        self.say(styled("next: ") + text)
 
     def result(self, document: dict[str, Json]) -> None:
         """The one document of a run with `--json`."""
@@ -85,19 +108,42 @@ class Session:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
-        """A progress bar on a terminal; in a pipe a line at every tenth."""
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        """A progress bar on a terminal; in a pipe a line at every tenth. What is done soon shows neither."""
+        began = time.monotonic()
+        if not sys.stderr.isatty():
+            tenths = _tenths(title)
 
-            console = Console(stderr=True)
-            with Progress(
-                TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-            ) as bar:
-                task = bar.add_task(title, total=None)
-                yield lambda done, total: bar.update(task, completed=done, total=total)
-        else:
-            yield _tenths(title)
+            def say(done: int, total: int) -> None:
+                if time.monotonic() - began > PATIENCE_SECONDS:
+                    tenths(done, total)
+
+            yield say
+            return
+        bars = _Bar(title)
+
+        def draw(done: int, total: int) -> None:
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                bars.at(done, total)
+
+        try:
+            yield draw
+        finally:
+            bars.close()
+
+    @contextmanager
+    def busy(self, doing: str) -> Iterator[None]:
+        """Say on a terminal what takes long, while it does, on a line that is gone afterwards."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        done = threading.Event()
+        teller = threading.Thread(target=_tell, args=(doing, done), daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            done.set()
+            teller.join()
 
     def refuse(self, problem: FalconerError) -> int:
         """Report a refusal; its exit status."""
@@ -107,7 +153,7 @@ class Session:
             rules = [reason.as_json() for reason in reasons]
         for reason in reasons:
             click.echo(
-                f"{click.style('falconer:', fg='red', bold=True)} {reason.message} [{reason.rule}]",
+                f"{styled('falconer:', 'red')} {reason.message} [{reason.rule}]",
                 file=sys.stderr,
             )
         for remedy in dict.fromkeys(reason.remedy for reason in reasons if reason.remedy):
@@ -115,6 +161,49 @@ class Session:
         if self.json:
             click.echo(json.dumps({"verdict": "refused", "rules": list(rules)}, indent=2))
         return problem.EXIT_STATUS
+
+
+class _Bar:
+    """rich's progress bar, from its first figure on; gone when it is closed."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._open: tuple[RichProgress, TaskID] | None = None
+
+    def at(self, done: int, total: int) -> None:
+        if self._open is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Drawn
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            bar = Drawn(*columns, console=Console(stderr=True), transient=True)
+            bar.start()
+            self._open = bar, bar.add_task(self._title, total=None)
+        bar, task = self._open
+        bar.update(task, completed=done, total=total)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open[0].stop()
+
+
+def _tell(doing: str, done: threading.Event) -> None:
+    began = time.monotonic()
+    width = 0
+    while not done.wait(PATIENCE_SECONDS):
+        line = f"{doing} ... {time.monotonic() - began:.0f} s"
+        width = len(line)
+        sys.stderr.write("\r" + line)
+        sys.stderr.flush()
+    if width:
+        sys.stderr.write("\r" + " " * width + "\r")
+        sys.stderr.flush()
 
 
 def _tenths(title: str) -> Callable[[int, int], None]:

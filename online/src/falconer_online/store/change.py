@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from falconer_online.states import HOLDS_COINS, NEVER_SIGNED, UNPAID, ProposalState, check_move
 from falconer_online.store import schema
-from falconer_online.store.rows import ProposalRow, ReceiptRow, SignatureRow, WalletRow
+from falconer_online.store.rows import LabelRow, ProposalRow, ReceiptRow, SignatureRow, WalletRow
 from falconer_online.store.view import View
 from falconer_shared.audit.record import AuditRecord, Fact
 from falconer_shared.bitcoin.transaction import OutPoint
@@ -144,12 +144,19 @@ class Change(View):
         """A new proposal, its coins held and its spend reserved.
 
         Raises:
-            StateError: `coin-already-held`.
+            StateError: `coin-already-held`, `coin-frozen`.
         """
         held = self.held(values["wallet_id"])
+        frozen = self.frozen(values["wallet_id"])
         self._insert(schema.proposals, state=state.value, created_at=self.now, **values)
         proposal_id, wallet_id = values["id"], values["wallet_id"]
         for outpoint in outpoints:
+            if outpoint in frozen:
+                raise StateError(
+                    "coin-frozen",
+                    f"the node chose {outpoint.text()}, which is frozen; it may have lost its locks",
+                    remedy="repeat: falconer status sets the locks again",
+                )
             if outpoint in held:
                 raise StateError(
                     "coin-already-held",
@@ -285,6 +292,36 @@ class Change(View):
         self.record(
             "proposal-refused", requester=requester, payments="; ".join(payments), rules=" ".join(rules)
         )
+
+    # coins and notes
+
+    def freeze_coin(self, wallet: WalletRow, outpoint: OutPoint, reason: str) -> None:
+        """Keep a coin out of proposals from now on."""
+        self._insert(
+            schema.frozen_coins,
+            outpoint=outpoint.text(),
+            wallet_id=wallet.wallet_id,
+            reason=reason,
+            frozen_at=self.now,
+        )
+        self.record("coin-frozen", wallet.name, coin=outpoint.text(), reason=reason)
+
+    def unfreeze_coin(self, wallet: WalletRow, outpoint: OutPoint) -> None:
+        table = schema.frozen_coins
+        self._write(sa.delete(table).where(table.c.outpoint == outpoint.text()))
+        self.record("coin-unfrozen", wallet.name, coin=outpoint.text())
+
+    def set_label(self, row: LabelRow, *, recorded: bool = True) -> None:
+        """Write a label over the one that was there; `recorded` is False where one record speaks for many."""
+        table = schema.labels
+        self._write(sa.delete(table).where(table.c.type == row.type, table.c.ref == row.ref))
+        if row.label or row.spendable is not None:
+            self._insert(
+                table, type=row.type, ref=row.ref, label=row.label, origin=row.origin,
+                spendable=row.spendable, changed_at=self.now,
+            )  # fmt: skip
+        if recorded:
+            self.record("label-set", type=row.type, ref=row.ref, label=row.label)
 
     # answers
 

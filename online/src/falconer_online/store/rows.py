@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from falconer_online.states import ProposalState
+from falconer_shared.bitcoin.transaction import OutPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,27 @@ class ProposalRow:
     final: bytes | None
     confirmations: int | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A note of BIP 329 on a thing of that type (`addr`, `tx`, ...). For people: nothing is judged by it (A120)."""
+
+    type: str
+    ref: str
+    label: str
+    origin: str | None = None
+    spendable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenRow:
+    """A coin that a person keeps out of proposals."""
+
+    outpoint: OutPoint
+    wallet_id: str
+    reason: str
+    frozen_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,28 @@ spend_scripts = Table(
 before must not take a walk through the whole history.
 """
 
+labels = Table(
+    "labels",
+    metadata,
+    Column("type", String(16), primary_key=True),
+    Column("ref", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("origin", String, nullable=True),
+    Column("spendable", Boolean, nullable=True),
+    Column("changed_at", BigInteger, nullable=False),
+)
+"""Notes for people (BIP 329). No judgement reads this table (A120)."""
+
+frozen_coins = Table(
+    "frozen_coins",
+    metadata,
+    Column("outpoint", String(80), primary_key=True),
+    Column("wallet_id", String(_HEX), ForeignKey("wallets.wallet_id"), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("frozen_at", BigInteger, nullable=False),
+)
+"""Coins that a person keeps out of proposals, until they say otherwise."""
+
 audit = Table(
     "audit",
     metadata,

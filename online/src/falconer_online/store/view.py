@@ -10,7 +10,15 @@ import sqlalchemy as sa
 
 from falconer_online.states import MAY_EXPIRE, ProposalState
 from falconer_online.store import schema
-from falconer_online.store.rows import PolicyRow, ProposalRow, ReceiptRow, SignatureRow, WalletRow
+from falconer_online.store.rows import (
+    FrozenRow,
+    LabelRow,
+    PolicyRow,
+    ProposalRow,
+    ReceiptRow,
+    SignatureRow,
+    WalletRow,
+)
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.errors import StateError, UsageError
 from falconer_shared.policy.history import SpendEntry
@@ -227,6 +235,24 @@ class View:
             .order_by(holds.c.outpoint, proposals.c.number)
         )
         return {OutPoint.parse_text(row["outpoint"]): row["proposal_id"] for row in self.rows(query)}
+
+    def frozen(self, wallet_id: str) -> dict[OutPoint, FrozenRow]:
+        """The coins of a wallet that a person froze."""
+        table = schema.frozen_coins
+        rows = self.rows(sa.select(table).where(table.c.wallet_id == wallet_id).order_by(table.c.outpoint))
+        found = [FrozenRow(**{**row, "outpoint": OutPoint.parse_text(row["outpoint"])}) for row in rows]
+        return {each.outpoint: each for each in found}
+
+    def labels(self, kind: str | None = None) -> tuple[LabelRow, ...]:
+        """All labels, or those of one type."""
+        table = schema.labels
+        query = sa.select(table).order_by(table.c.type, table.c.ref)
+        if kind is not None:
+            query = query.where(table.c.type == kind)
+        return tuple(
+            LabelRow(row["type"], row["ref"], row["label"], row["origin"], row["spendable"])
+            for row in self.rows(query)
+        )
 
     def history(self, wallet_id: str) -> StoredHistory:
         """The wallet's `SpendHistory`."""

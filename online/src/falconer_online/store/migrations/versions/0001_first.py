@@ -15,6 +15,7 @@ def upgrade() -> None:
     _registrations()
     _proposals()
     _answers()
+    _notes()
 
 
 def _registrations() -> None:
@@ -131,16 +132,15 @@ def _proposals() -> None:
         sa.Column("paid", sa.String, nullable=False),
         sa.Column("approved", sa.Boolean, nullable=False),
         sa.Column("requester", sa.String(64), nullable=False),
-        sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("strategy", sa.String(64), nullable=False),
         sa.Column("decided", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("released", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("proposal_id", name="pk_spends"),
         sa.ForeignKeyConstraint(["proposal_id"], ["proposals.id"], name="fk_spends_proposal_id"),
         sa.ForeignKeyConstraint(["wallet_id"], ["wallets.wallet_id"], name="fk_spends_wallet_id"),
     )
     op.create_index("ix_spends_at", "spends", ["at"])
-
     op.create_table(
         "spend_scripts",
         sa.Column("proposal_id", sa.String(64), nullable=False),
@@ -150,6 +150,7 @@ def _proposals() -> None:
         sa.ForeignKeyConstraint(["proposal_id"], ["spends.proposal_id"], name="fk_spend_scripts_proposal_id"),
     )
     op.create_index("ix_spend_scripts_script", "spend_scripts", ["script"])
+
 
 def _answers() -> None:
     op.create_table(
@@ -184,4 +185,26 @@ def _answers() -> None:
         sa.Column("received_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("signer", "wallet_id", "number", name="pk_receipts"),
         sa.ForeignKeyConstraint(["wallet_id"], ["wallets.wallet_id"], name="fk_receipts_wallet_id"),
+    )
+
+
+def _notes() -> None:
+    op.create_table(
+        "labels",
+        sa.Column("type", sa.String(16), nullable=False),
+        sa.Column("ref", sa.String, nullable=False),
+        sa.Column("label", sa.String, nullable=False),
+        sa.Column("origin", sa.String, nullable=True),
+        sa.Column("spendable", sa.Boolean, nullable=True),
+        sa.Column("changed_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("type", "ref", name="pk_labels"),
+    )
+    op.create_table(
+        "frozen_coins",
+        sa.Column("outpoint", sa.String(80), nullable=False),
+        sa.Column("wallet_id", sa.String(64), nullable=False),
+        sa.Column("reason", sa.String, nullable=False),
+        sa.Column("frozen_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("outpoint", name="pk_frozen_coins"),
+        sa.ForeignKeyConstraint(["wallet_id"], ["wallets.wallet_id"], name="fk_frozen_coins_wallet_id"),
     )
