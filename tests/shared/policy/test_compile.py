@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from falconer_shared.errors import FalconerError, Malformed
-from falconer_shared.policy.compile import _TOP, compile_toml, explain, explain_together
+from falconer_shared.policy.compile import _TOP, compile_toml
 from falconer_shared.policy.document import MAX_BYTES, Policy
+from falconer_shared.policy.explain import explain, explain_together
 from falconer_shared.policy.values import RULES
 from tests.support.policies import PolicyDraft, SshKey, holders
-from tests.support.treasury import stranger_address
+from tests.support.treasury import stranger_address, wpkh_descriptor
 
 HOT = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 COLD = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry"
@@ -267,6 +268,87 @@ def test_what_a_policy_allows_is_said_in_sentences():
     )
 
 
+def test_every_rule_that_is_set_has_its_sentence():
+    book = {"hot": stranger_address(1), "partner": wpkh_descriptor(9), "thief": stranger_address(2)}
+    rules = {
+        "ai_decision_interval_seconds": 600,
+        "allowed_destinations": ("hot", "partner"),
+        "allowed_hours_end": "06:00",
+        "allowed_hours_start": "22:00",
+        "allowed_timezone": "Europe/Berlin",
+        "auto_approve_new_strategies": False,
+        "consolidate_below_fee_rate": 3,
+        "denied_destinations": ("thief",),
+        "funding_proposal_expiry_hours": 24,
+        "funding_proposal_max_pending": 7,
+        "funding_proposal_threshold_sats": 2_000,
+        "human_approval_threshold_sats": 1_000,
+        "max_daily_proposals": 9,
+        "max_daily_spend_sats": 4_000,
+        "max_destination_spend_sats": 5_000,
+        "max_fee_percent": 2,
+        "max_fee_rate_sats_per_vbyte": 11,
+        "max_fee_sats": 12,
+        "max_mempool_congestion_percent": 80,
+        "max_single_tx_sats": 13,
+        "max_weekly_spend_sats": 6_000,
+        "min_change_value_sats": 14,
+        "min_confirmations": 15,
+        "no_address_reuse": True,
+        "weekend_operations": False,
+    }
+    assert rules.keys() == RULES.keys()
+    lines = explain(PolicyDraft(addresses=book, rules=dict(rules)).policy(), k=2, n=3)
+    text = "\n".join(lines)
+    for sentence in (
+        "More than 2,000 sats (0.00002000 BTC) in one transaction needs approval, whatever the day's sum.",
+        "The first payment of every requester and strategy needs approval",
+        "max_weekly_spend_sats: at most 6,000 sats (0.00006000 BTC) in seven days.",
+        "max_destination_spend_sats: at most 5,000 sats (0.00005000 BTC) to one destination in seven days.",
+        "max_daily_proposals: at most 9 payments in a day",
+        "max_fee_percent: a fee is at most 2 % of what is paid",
+        "min_change_value_sats: nothing smaller than 14 sats goes back to the wallet.",
+        "consolidate_below_fee_rate: coins are merged at 3 sat/vB or less.",
+        "Money may go to hot, partner and nowhere else.",
+        "No money may go to thief.",
+        "no_address_reuse: no address is used twice",
+        "ai_decision_interval_seconds: what one requester asks for lies 600 seconds apart or more.",
+        "funding_proposal_expiry_hours: an intent may be signed for at most 24 hours.",
+        "funding_proposal_max_pending: at most 7 proposals wait for approval or signature (the coordinator sees this, and no",
+        "min_confirmations: coins that are paid with have at least 15 confirmations (the coordinator",
+        "max_mempool_congestion_percent: payments wait while the memory pool is more than 80 % full (the coordinator",
+        "Signing is from 22:00 to 06:00 of the next day, by the clocks of Europe/Berlin.",
+        "Nothing is signed on Saturday and Sunday in Europe/Berlin.",
+        "partner stands for the first 1,000 receive addresses of wpkh([",
+        "max_weekly_spend_sats: each signer of a 2-of-3 wallet lets 4,000 sats pass (2/3 of 6,000 sats)",
+        "max_destination_spend_sats: each signer of a 2-of-3 wallet lets 3,333 sats pass (2/3 of 5,000 sats)",
+        "No limit: none; every rule is set.",
+    ):
+        assert sentence in text, sentence
+
+
+def test_what_limits_nothing_is_said_too():
+    generous = {
+        "allowed_timezone": "UTC",
+        "auto_approve_new_strategies": True,
+        "no_address_reuse": False,
+    }
+    text = "\n".join(explain(PolicyDraft(tiers=(), rules=dict(generous)).policy()))
+    assert "allowed_timezone: UTC, by which nothing is limited." in text
+    assert "auto_approve_new_strategies: a new strategy needs no approval of its own." in text
+    assert "no_address_reuse: addresses may be used again." in text
+    assert "No amount ever needs a person's approval." in text
+    day = {
+        "allowed_timezone": "UTC",
+        "allowed_hours_start": "09:00",
+        "allowed_hours_end": "17:00",
+        "weekend_operations": True,
+    }
+    text = "\n".join(explain(PolicyDraft(tiers=(), rules=dict(day)).policy()))
+    assert "Signing is from 09:00 to 17:00, by the clocks of UTC." in text
+    assert "Weekends are days like others." in text
+
+
 def test_shares_are_said_with_numbers():
     limits = {"human_approval_threshold_sats": 100, "max_daily_spend_sats": 1_000}
     text = "\n".join(explain(PolicyDraft(rules=dict(limits)).policy(), k=2, n=3))
@@ -275,9 +357,9 @@ def test_shares_are_said_with_numbers():
     )
     assert "human_approval_threshold_sats: each signer of a 2-of-3 wallet lets 66 sats pass" in text
     whole = PolicyDraft(rules=dict(limits), mandatory=("machine-a",)).policy()
-    assert "In a 2-of-3 wallet every sum over a day is enforced whole." in explain(whole, k=2, n=3)
+    assert "In a 2-of-3 wallet every sum over a day or a week is enforced whole." in explain(whole, k=2, n=3)
     single = PolicyDraft(signers=holders("machine-a"), rules=dict(limits)).policy()
-    assert "In a 1-of-1 wallet every sum over a day is enforced whole." in explain(single, k=1, n=1)
+    assert "In a 1-of-1 wallet every sum over a day or a week is enforced whole." in explain(single, k=1, n=1)
 
 
 def test_a_policy_says_when_machines_and_keys_do_not_match():

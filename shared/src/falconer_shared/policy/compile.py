@@ -1,4 +1,4 @@
-"""From the TOML that operators edit to the canonical text that administrators sign, and back into sentences.
+"""From the TOML that operators edit to the canonical text that administrators sign.
 
 The TOML is for writing; nothing ever trusts it. What it says is turned into a `Policy`, whose text is parsed again before it is
 given out, so that what is signed is what every program will read. Each error names the TOML key that it is about; a key that is
@@ -29,11 +29,9 @@ from falconer_shared.policy.document import (
     RuleValue,
     named_address,
 )
-from falconer_shared.policy.spend import share_of
 from falconer_shared.policy.values import NO_LIMIT, Kind, check_value, is_name
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
-from falconer_shared.units import btc, grouped
 
 _T = TypeVar("_T")
 
@@ -56,9 +54,6 @@ _TOP = (
 """Every key of the first level."""
 
 _TIER = ("above_sats", "k", "group")
-
-_SUMS = ("human_approval_threshold_sats", "max_daily_spend_sats")
-"""The rules that are sums over a window, of which each signer enforces its share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,79 +104,6 @@ def compile_toml(source: str) -> Compiled:
     if read != policy:
         raise RuntimeError("a policy does not come back from its own text")
     return Compiled(read, text, read.digest)
-
-
-def explain(policy: Policy, *, k: int | None = None, n: int | None = None) -> tuple[str, ...]:
-    """What a policy allows, in sentences; with `k` of `n`, also what each signer of that wallet lets pass."""
-    lines = [
-        f"Policy version {policy.version} for wallet {policy.wallet_id} on {policy.network.label}.",
-        f"Changing it takes {policy.admin_quorum} of {len(policy.admins)} administrators.",
-    ]
-    lines += _explain_approval(policy)
-    if policy.mandatory_signers:
-        lines.append(
-            f"Mandatory signers: {', '.join(policy.mandatory_signers)}. "
-            "Each signs before any other does, and enforces the whole of every limit."
-        )
-    for name in ("max_single_tx_sats", "max_daily_spend_sats", "max_fee_sats"):
-        limit = policy.limit(name)
-        if limit is not None:
-            lines.append(f"{name}: at most {grouped(limit)} ({btc(limit)}).")
-    rate = policy.limit("max_fee_rate_sats_per_vbyte")
-    if rate is not None:
-        lines.append(f"max_fee_rate_sats_per_vbyte: at most {rate} sat/vB.")
-    allowed = policy.destinations("allowed_destinations")
-    if allowed is not None:
-        lines.append(f"Money may go to {', '.join(entry.name for entry in allowed)} and nowhere else.")
-    if k is not None and n is not None:
-        lines += _explain_shares(policy, k, n)
-    lines.append("No limit: " + (", ".join(policy.unlimited) or "none; every rule is set") + ".")
-    return tuple(lines)
-
-
-def _explain_approval(policy: Policy) -> list[str]:
-    threshold = policy.limit("human_approval_threshold_sats")
-    if threshold is None:
-        return ["No amount ever needs a person's approval."]
-    lines = [f"More than {grouped(threshold)} ({btc(threshold)}) in a day needs approval."]
-    for position, tier in enumerate(policy.tiers):
-        whom = f"{tier.k} of group {tier.group} ({', '.join(sorted(policy.members(tier.group)))})"
-        when = (
-            "Approval is by"
-            if position == 0
-            else f"A transaction of more than {grouped(tier.above)} is approved by"
-        )
-        lines.append(f"{when} {whom}.")
-    return lines
-
-
-def _explain_shares(policy: Policy, k: int, n: int) -> list[str]:
-    share = share_of(policy, k, n)
-    lines: list[str] = []
-    if share.whole or share.k == share.n:
-        lines.append(f"In a {k}-of-{n} wallet every sum over a day is enforced whole.")
-    else:
-        for name in _SUMS:
-            limit = policy.limit(name)
-            if limit is not None:
-                lines.append(
-                    f"{name}: each signer of a {k}-of-{n} wallet lets {grouped(share.of(limit))} pass "
-                    f"({share.k}/{share.n} of {grouped(limit)}), so that all of them together sign no more than {grouped(limit)}."
-                )
-    if share.n > n:
-        lines.append(f"More signers ({share.n}) than keys ({n}): some key is on two machines, and one may be all that signs.")
-    elif share.n < n:
-        lines.append(f"Fewer signers ({share.n}) than keys ({n}): what the other keys sign alone, no signer sees or limits.")
-    return lines
-
-
-def explain_together(policies: Sequence[Policy]) -> tuple[str, ...]:
-    """What several wallets could spend in a day together: limits are each wallet's, not the house's."""
-    limits = [policy.limit("max_daily_spend_sats") for policy in policies]
-    if any(limit is None for limit in limits):
-        return (f"{len(policies)} wallets together: no limit a day, since one of them has none.",)
-    total = sum(limit for limit in limits if limit is not None)
-    return (f"{len(policies)} wallets together can spend {grouped(total)} ({btc(total)}) in a day.",)
 
 
 def _refuse_unknown(table: Mapping[str, object], where: str, known: Sequence[str]) -> None:
