@@ -749,10 +749,47 @@ def test_a_machine_with_a_network_is_refused(home, tmp_path, request_file):
     )
     assert (done.returncode, json.loads(done.stdout)["rules"][0]["id"]) == (9, "network-interface-up")
     assert "eth9" in done.stderr
-    done = subprocess.run([*words, "--help"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
+    for command in ([], ["sign"], ["key"], ["key", "new"], ["policy", "install"], ["init"], ["selfcheck"]):
+        done = subprocess.run([*words, *command, "--help"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout[:6]) == (0, "Usage:")
     allowed = [*words, "--allow-network-interfaces", "inspect", str(request_file), "--json"]
     assert subprocess.run(allowed, capture_output=True, text=True, check=False).returncode == 0
+
+
+def test_no_command_runs_while_a_network_is_up(tmp_path):
+    """Every command that there is, by whatever way it gets at the shell."""
+    import click
+
+    from falconer_offline.cli import root
+
+    def leaves(command: click.Command, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        if not isinstance(command, click.Group):
+            return [path]
+        context = click.Context(command)
+        return [
+            leaf
+            for name in command.list_commands(context)
+            for leaf in leaves(command.get_command(context, name), (*path, name))
+        ]
+
+    found = leaves(root, ())
+    assert len(found) >= 20
+    needed = {
+        "init": ["--network", "regtest", "--admin", "x"],
+        "sign": ["x", "--out", "y"],
+        "xpub": ["x", "--path", "84h"],
+    }
+    words = [*with_interface_up(tmp_path), "--home", str(tmp_path / "home")]
+    for path in found:
+        if path == ("completion",):
+            continue
+        arguments = needed.get(
+            path[-1], ["x"] if path[-1] in {"new", "import", "check", "remove", "address", "register"} else []
+        )
+        if path == ("wallet", "show"):
+            arguments = ["x"]
+        done = subprocess.run([*words, *path, *arguments], capture_output=True, text=True, check=False)
+        assert (path, done.returncode, "network-interface-up" in done.stderr) == (path, 9, True)
 
 
 def test_a_network_is_allowed_on_regtest_alone(tmp_path):

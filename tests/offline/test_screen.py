@@ -26,10 +26,11 @@ def test_the_page_shows_everything_that_is_signed(office):
         assert output.address in text
         assert f"{int(output.amount):,} sats" in text
     for fact in (
-        "70,000 sats   0.00070000 BTC", "1,000 sats, 4.785 sat/vB, 1.43 % of the payments", "lock time   0",
+        "70,000 sats   0.00070000 BTC", "1,000 sats   0.00001000 BTC", "4.785 sat/vB, 1.43 % of the payments, at most 4,000 sats",
+        "lock time   0",
         "change 2", "regtest", judged.readable.digest, judged.verified.unsigned_hash, state.head[1],
         judged.approved.intent.digest, judged.verified.wallet.wallet_id, "may be replaced",
-        "pass  max_daily_spend_sats: 71000 of 300000 here, 71000 of 300000 at the coordinator",
+        "pass  max_daily_spend_sats: 71,000 of 300,000",
     ):  # fmt: skip
         assert fact in text
 
@@ -94,3 +95,73 @@ def test_long_lines_are_not_folded(office, capsys):
     assert printed.err == ""
     screen.show(judged, office.state(), aside=True)
     assert judged.readable.digest in capsys.readouterr().err
+
+
+def test_lines_are_broken_at_spaces_and_never_inside_a_digest_or_an_address(office):
+    judged, state = office.judge(office.request()), office.state()
+    whole = [line.plain for line in screen.page(judged, state)]
+    for width in (40, 79, 80, 120):
+        shown = [part.plain for line in screen.page(judged, state) for part in screen._broken(line, width)]
+        longest = max(len(word) for line in whole for word in line.split()) + screen._LABEL
+        assert max(map(len, shown)) <= max(width, longest)
+        # nothing is lost but the end of a drawing on a narrow screen
+        if width >= 79:
+            assert " ".join(" ".join(shown).split()) == " ".join(" ".join(whole).split())
+    for digest in (judged.readable.digest, state.head[1], judged.verified.unsigned_hash):
+        assert any(digest in line for line in shown)
+
+
+def test_what_is_typed_from_stands_in_the_last_lines(office):
+    """A screen of 24 lines, two of them for what comes after the page."""
+    judged, state = office.judge(office.request()), office.state()
+    last = [part.plain for line in screen.page(judged, state) for part in screen._broken(line, 80)][-22:]
+    text = "\n".join(last)
+    for fact in (
+        "PAY 1   70,000 sats",
+        "sum         70,000 sats",
+        stranger_address(),
+        "fee         1,000 sats",
+        "receive 3 ──┐",
+    ):
+        assert fact in text
+    assert "REQUEST TO SIGN" not in text
+
+
+def test_the_drawing_tells_own_from_foreign_and_adds_up(office):
+    draft = dataclasses.replace(office.draft, version=2, addresses={"landlord": stranger_address()})
+    office.install(draft, 1_800_000_000)
+    office.draft = draft
+    page = lines(office)
+    assert "                         ├─► 70,000 sats  PAY 1  landlord" in page
+    assert "                         ├─► 39,000 sats  own, change 2" in page
+    assert "                         └─►  1,000 sats  fee" in page
+    judged = office.judge(office.request())
+    ascii_only = [line.plain for line in screen.page(judged, office.state(), screen.diagram.ASCII)]
+    assert all(line.isascii() for line in ascii_only)
+    assert any(line.endswith("+-> 70,000 sats  PAY 1  landlord") for line in ascii_only)
+
+
+def test_rules_without_a_limit_are_counted_and_others_are_shown_with_both_sides(office):
+    page = lines(office)
+    assert any(line.startswith("no limit    set in 23 of 25 rules") for line in page)
+    assert not any("at the coordinator" in line for line in page)
+
+
+def test_times_are_of_the_zone_with_utc_beside(office, monkeypatch):
+    import time
+
+    for zone, expected in (
+        ("Europe/Berlin", "2027-01-15 09:00:00 CET (08:00:00Z)"),
+        ("UTC", "2027-01-15T08:00:00Z"),
+        ("Asia/Kathmandu", "2027-01-15 13:45:00 +05:45 (08:00:00Z)"),
+        ("America/Los_Angeles", "2027-01-15 00:00:00 PST (08:00:00Z)"),
+        ("Pacific/Honolulu", "2027-01-14 22:00:00 HST (2027-01-15T08:00:00Z)"),
+        ("Etc/GMT+3", "2027-01-15 05:00:00 -03:00 (08:00:00Z)"),
+    ):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            assert f"it is       {expected}" in lines(office)
+        finally:
+            monkeypatch.undo()
+            time.tzset()

@@ -1,51 +1,102 @@
 """The review page: everything a person must see before signing, on one page, drawn from the object that is
 signed.
 
-Drawn with `rich.text.Text` from strings of our own and escaped ones only; no markup is ever read out of data
+What the questions are about stands last, right above them, so that it is still on a screen of 24 lines. Drawn
+with `rich.text.Text` from strings of our own and escaped ones only; no markup is ever read out of data
 (A117-A119, A124). All inputs and outputs are shown, none is folded away or sorted (A125). Names are those of
 the policy's address book.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
 from falconer_offline.review import Judged
 from falconer_offline.state.store import State
-from falconer_shared.canonical import format_time
-from falconer_shared.policy.spend import Outcome
+from falconer_offline.times import when
+from falconer_shared import diagram
+from falconer_shared.approval.intent import IntentKind
+from falconer_shared.policy.spend import Outcome, Verdict
 from falconer_shared.text import safe
 from falconer_shared.units import btc, grouped
 
 _LABEL = 12
 
+_WORD = re.compile(r"[^ ]+")
+
+_UNBOUNDED = 1 << 16
+"""Columns of what is no terminal: a line in a file is not broken."""
+
+_SAYS: Final = {
+    IntentKind.SWEEP: "EVERYTHING IN THESE COINS GOES TO ONE ADDRESS",
+    IntentKind.OWN: "NOTHING LEAVES THIS WALLET   its coins are put together",
+    IntentKind.CANCEL: "NOTHING LEAVES THIS WALLET   this takes the place of an earlier payment",
+}
+"""What each kind of intent but a payment means."""
+
 
 def show(judged: Judged, state: State, *, aside: bool) -> None:
     """Print the page, to standard error when `aside`."""
     console = Console(stderr=aside, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for line in page(judged, state):
-        console.print(line)
+    width = console.width if console.is_terminal else _UNBOUNDED
+    strokes = diagram.UNICODE if console.encoding.startswith("utf") else diagram.ASCII
+    for line in page(judged, state, strokes):
+        for part in _broken(line, width):
+            console.print(part)
 
 
-def page(judged: Judged, state: State) -> Iterator[Text]:
-    """The lines of the page."""
+def page(judged: Judged, state: State, strokes: diagram.Strokes = diagram.UNICODE) -> Iterator[Text]:
+    """The lines of the page, as long as they are."""
     approved, verified = judged.approved, judged.verified
     intent, wallet = approved.intent, judged.readable.wallet
     yield _heading(f"REQUEST TO SIGN   {wallet.network.label}   wallet {wallet.name}")
     yield _fact("wallet id", wallet.wallet_id)
+    yield _fact("request", judged.readable.digest)
+    yield _fact("intent", intent.digest)
+    yield _fact("transaction", verified.unsigned_hash)
+    size, head = state.head
+    yield _fact("journal", f"{size} entries, head {head}")
     yield _fact(
         "proposal",
         f"{safe(intent.proposal)}, asked for by {safe(intent.requester)}, strategy {safe(intent.strategy)}",
     )
-    if not approved.approved:
-        yield _warning("requester and strategy are unproven: nobody signed the intent")
+    if judged.unsent:
+        yield _warning(
+            f"the coordinator lacks our last {judged.unsent} receipts; receipt show --since gives them again"
+        )
     yield Text()
-    policy = approved.installed.policy
+    yield from _inputs(judged)
+    yield _fact("lock time", str(verified.locktime))
+    for note in verified.notes:
+        yield _fact("note", safe(note))
+    yield Text()
+    yield from _rules(judged)
+    yield from _approvals(judged)
+    yield Text()
+    yield from _money(judged, strokes)
+
+
+def _money(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
+    """Where everything goes: the part that is typed from."""
+    intent, verified = judged.approved.intent, judged.verified
+    yield from _drawing(judged, strokes)
+    yield Text()
+    yield from _own_outputs(judged)
+    yield from _fee(judged)
+    yield _fact("wallet", f"is poorer by {_both(verified.spent)}")
+    yield Text()
+    if intent.kind in _SAYS:
+        yield _heading(_SAYS[intent.kind])
+    if intent.kind is IntentKind.SWEEP:
+        yield _fact("leaves", f"{_both(verified.paid)}; what was approved is the least that arrives:")
+    policy = judged.approved.installed.policy
     for number, (amount, address) in enumerate(intent.pays, 1):
-        yield _heading(f"PAY {number}   {grouped(amount)}   {btc(amount)}")
+        yield _heading(f"PAY {number}   {_both(amount)}")
         yield _address("to", address)
         name = policy.name_of_address(address)
         yield (
@@ -53,35 +104,42 @@ def page(judged: Judged, state: State) -> Iterator[Text]:
             if name is not None
             else _warning("this address has no name in the policy")
         )
-    if not intent.pays:
-        yield _heading("NOTHING LEAVES THIS WALLET")
-    yield _fact("sum", f"{grouped(judged.total)}   {btc(judged.total)}")
-    yield from _own_outputs(judged)
-    yield from _fee(judged)
-    yield Text()
-    yield from _inputs(judged)
-    yield _fact("lock time", str(verified.locktime))
-    for note in verified.notes:
-        yield _fact("note", safe(note))
-    yield Text()
-    yield from _approvals(judged)
-    yield from _rules(judged)
-    yield Text()
-    yield _fact("request", judged.readable.digest)
-    yield _fact("intent", intent.digest)
-    yield _fact("transaction", verified.unsigned_hash)
-    size, head = state.head
-    yield _fact("journal", f"{size} entries, head {head}")
-    if judged.unsent:
-        yield _warning(
-            f"the coordinator lacks our last {judged.unsent} receipts; receipt show --since gives them again"
-        )
+    if not judged.approved.approved:
+        yield _warning("requester and strategy are unproven: nobody signed the intent")
+    yield _fact("sum", _both(judged.total))
+
+
+def _drawing(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
+    """Inputs → outputs. The addresses stand whole beneath it."""
+    policy, verified = judged.approved.installed.policy, judged.verified
+    numbers = {address: f"PAY {number}" for number, (_, address) in enumerate(judged.approved.intent.pays, 1)}
+    payments, own = [], []
+    for output in verified.outputs:
+        if output.place is None:
+            name = policy.name_of_address(output.address)
+            who = "an address without a name" if name is None else safe(name, diagram.MAX_NAME)
+            payments.append(
+                diagram.Flow(int(output.amount), f"{numbers.get(output.address, 'leaves')}  {who}")
+            )
+        else:
+            own.append(diagram.Flow(int(output.amount), f"own, {output.place.text()}"))
+    sources = [diagram.Flow(int(item.amount), item.place.text()) for item in verified.inputs]
+    lines = diagram.drawing(sources, payments, own, int(verified.fee), strokes)
+    first = min(len(sources), diagram.MAX_OWN)
+    for number, line in enumerate(lines):
+        target = number - first
+        style = "" if target < 0 else "bold" if target < len(payments) else "green"
+        yield Text(line, style="dim" if number == len(lines) - 1 else style, no_wrap=True)
+
+
+def _both(sats: int) -> str:
+    return f"{grouped(sats)}   {btc(sats)}"
 
 
 def _own_outputs(judged: Judged) -> Iterator[Text]:
     for output in judged.verified.own_outputs:
         place = output.place.text() if output.place is not None else ""
-        yield _fact("own", f"{grouped(output.amount)} back to {place}")
+        yield _fact("own", f"{_both(output.amount)}   back to {place}")
         yield _address("", output.address)
 
 
@@ -91,19 +149,17 @@ def _fee(judged: Judged) -> Iterator[Text]:
     # in hundredths of a percent of what is paid, rounded up: integers only
     hundredths = -(-int(verified.fee) * 10_000 // paid) if paid else 0
     share = f", {hundredths // 100}.{hundredths % 100:02d} % of the payments" if paid else ""
+    yield _fact("fee", _both(verified.fee))
     yield _fact(
-        "fee",
-        f"{grouped(verified.fee)}, {verified.fee_rate.text()} sat/vB{share}, at most {grouped(judged.approved.intent.max_fee)}",
+        "",
+        f"{verified.fee_rate.text()} sat/vB{share}, at most {grouped(judged.approved.intent.max_fee)}",
     )
-    yield _fact("wallet", f"is poorer by {grouped(verified.spent)}")
 
 
 def _inputs(judged: Judged) -> Iterator[Text]:
     for item in judged.verified.inputs:
-        yield _fact(
-            f"input {item.index + 1}",
-            f"{grouped(item.amount)} from {item.place.text()}, {item.outpoint.text()}",
-        )
+        yield _fact(f"input {item.index + 1}", f"{_both(item.amount)}   from {item.place.text()}")
+        yield _fact("", item.outpoint.text())
         if item.sequence < 0xFFFFFFFE:
             yield _fact("", f"sequence {item.sequence:08x}")
 
@@ -114,27 +170,38 @@ def _approvals(judged: Judged) -> Iterator[Text]:
     enough = "the quorum that this amount takes" if approved.approved else "no quorum"
     yield _fact("approved by", f"{who} ({enough})")
     intent = approved.intent
-    yield _fact(
-        "valid",
-        f"{format_time(intent.not_before)} to {format_time(intent.expires)}; it is {format_time(approved.judged_at)}",
-    )
+    yield _fact("valid from", when(intent.not_before))
+    yield _fact("until", when(intent.expires))
+    yield _fact("it is", when(approved.judged_at))
 
 
 def _rules(judged: Judged) -> Iterator[Text]:
     theirs = {line.name: line for line in judged.checked.request.rules}
-    unlimited: list[str] = []
+    unlimited = 0
     for verdict in judged.approved.verdicts:
         if verdict.outcome is Outcome.PASS and verdict.limit is None:
-            unlimited.append(verdict.rule)
+            unlimited += 1
             continue
-        there = theirs.get(verdict.rule)
-        numbers = f"{verdict.value or '-'} of {verdict.limit or '-'} here"
-        if there is not None:
-            numbers += f", {safe(there.value or '-')} of {safe(there.limit or '-')} at the coordinator"
         mark = {Outcome.PASS: "pass", Outcome.UNSEEN: "NOT JUDGED", Outcome.FAIL: "FAIL"}[verdict.outcome]
-        yield _fact("rule", f"{mark}  {verdict.rule}: {numbers}")
+        yield _fact("rule", f"{mark}  {verdict.rule}: {_numbers(verdict)}")
+        there = theirs.get(verdict.rule)
+        if there is not None and (there.value, there.limit) != (verdict.value, verdict.limit):
+            yield _fact("", f"at the coordinator: {safe(there.value or '-')} of {safe(there.limit or '-')}")
     if unlimited:
-        yield _fact("no limit", ", ".join(unlimited))
+        yield _fact(
+            "no limit",
+            f"set in {unlimited} of {len(judged.approved.verdicts)} rules; policy show names them",
+        )
+
+
+def _numbers(verdict: Verdict) -> str:
+    value, limit = (_counted(word or "-") for word in (verdict.value, verdict.limit))
+    return f"{value} of {limit}"
+
+
+def _counted(word: str) -> str:
+    """A plain number in groups of three."""
+    return f"{int(word):,}" if word.isascii() and word.isdigit() and len(word) < 20 else safe(word)
 
 
 def _fact(label: str, value: str) -> Text:
@@ -159,8 +226,22 @@ def _address(label: str, address: str) -> Text:
     return text
 
 
-def rows(items: Iterable[tuple[str, str]], *, aside: bool) -> None:
-    """Print labelled facts, for commands that report."""
-    console = Console(stderr=aside, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    for label, value in items:
-        console.print(_fact(label, value))
+def _broken(line: Text, width: int) -> Iterator[Text]:
+    """A line in parts that fit, broken at spaces and indented like its first one; what has no space (an
+    address, a digest) stays in one piece. A drawing is cut.
+    """
+    if line.no_wrap:
+        line.truncate(width)
+    if len(line) <= width or width <= 2 * _LABEL:
+        yield line
+        return
+    label, value = line.divide([_LABEL])
+    breaks: list[int] = []
+    begun = 0
+    for word in _WORD.finditer(value.plain):
+        if word.start() > begun and word.end() - begun > width - _LABEL:
+            begun = word.start()
+            breaks.append(begun)
+    for number, part in enumerate(value.divide(breaks)):
+        part.rstrip()
+        yield (Text(" " * _LABEL) if number else label) + part

@@ -6,12 +6,12 @@ import click
 
 from falconer_offline import airgap
 from falconer_offline import selfcheck as checks
-from falconer_offline.cli.shell import Shell, json_option
+from falconer_offline.cli.shell import Shell, json_option, pass_shell
 
 
 @click.command()
 @json_option
-@click.pass_obj
+@pass_shell
 def selfcheck(shell: Shell) -> None:
     """Compute known answers with every part that signs or verifies, and say how this process is walled in."""
     done = checks.run()

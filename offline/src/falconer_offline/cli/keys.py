@@ -10,7 +10,7 @@ import click
 
 from falconer_offline import emit, terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option
+from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
 from falconer_offline.cli.wallets import ask_holder
 from falconer_offline.keys import words as bip39
 from falconer_offline.keys.keyfile import check_fingerprint, seal_seed
@@ -57,7 +57,7 @@ def key() -> None:
 )
 @click.option("--typed", is_flag=True, help="Keep nothing: the words are typed each time.")
 @json_option
-@click.pass_obj
+@pass_shell
 def new(shell: Shell, name: str, count: str, *, dice: bool, transcript: str | None, typed: bool) -> None:
     """Make a new key from the system's randomness, and dice if wanted, and show its words once."""
     state = shell.state()
@@ -139,7 +139,7 @@ def _typed(*, digits: bool, echo: bool) -> tuple[str, ...]:
 @click.option("--typed", is_flag=True, help="Keep nothing: the words are typed each time.")
 @_word_options
 @json_option
-@click.pass_obj
+@pass_shell
 def import_(
     shell: Shell, name: str, *, typed: bool, echo: bool, digits: bool, scan: str | None, camera: int | None
 ) -> None:
@@ -157,7 +157,7 @@ def import_(
 @click.argument("name")
 @_word_options
 @json_option
-@click.pass_obj
+@pass_shell
 def check(shell: Shell, name: str, *, echo: bool, digits: bool, scan: str | None, camera: int | None) -> None:
     """See whether the words on paper, and their passphrase, are those of key NAME."""
     state = shell.state()
@@ -186,7 +186,7 @@ def check(shell: Shell, name: str, *, echo: bool, digits: bool, scan: str | None
 
 @key.command("list")
 @json_option
-@click.pass_obj
+@pass_shell
 def list_(shell: Shell) -> None:
     """List this machine's keys, and the wallets that they sign for."""
     state = shell.state()
@@ -227,7 +227,7 @@ def _used_by(state: State, name: str) -> list[tuple[RegisteredWallet, int]]:
 @key.command()
 @click.argument("name")
 @json_option
-@click.pass_obj
+@pass_shell
 def remove(shell: Shell, name: str) -> None:
     """Take key NAME off this machine. Its words on paper are all that is left of it then."""
     state = shell.state()
@@ -280,7 +280,7 @@ def remove(shell: Shell, name: str) -> None:
 @click.option("--qr", is_flag=True, help="Draw it as a QR code too.")
 @click.option("--qr-image", type=FILE, metavar="FILE", help="Write the QR code as a new picture (PNG).")
 @json_option
-@click.pass_obj
+@pass_shell
 def xpub(shell: Shell, name: str, path_text: str, out: str | None, *, qr: bool, qr_image: str | None) -> None:
     """Print the key expression [fingerprint/path]xpub of an account, for descriptors."""
     state = shell.state()

@@ -7,7 +7,7 @@ import json
 import click
 
 from falconer_offline import emit
-from falconer_offline.cli.shell import Shell, json_option
+from falconer_offline.cli.shell import Shell, json_option, pass_shell
 from falconer_offline.state import records
 from falconer_offline.state.audit import check_journal
 from falconer_shared.audit.log import AuditHead
@@ -34,7 +34,7 @@ def journal() -> None:
     help="Entries from number N on.",
 )
 @json_option
-@click.pass_obj
+@pass_shell
 def show(shell: Shell, since: int) -> None:
     """Show the journal and its head."""
     state = shell.state()
@@ -64,7 +64,7 @@ def show(shell: Shell, since: int) -> None:
     help="A head seen earlier, on a page or a receipt, that the journal must continue.",
 )
 @json_option
-@click.pass_obj
+@pass_shell
 def verify(shell: Shell, earlier: str | None) -> None:
     """Check journal, tables and receipts against each other, and against an earlier head."""
     state = shell.state()
@@ -103,7 +103,7 @@ def receipt() -> None:
 @click.option("--wallet", "name", metavar="NAME", help="Of one wallet only.")
 @click.option("--out", metavar="FILE", help="Write them as JSON to a new file as well.")
 @json_option
-@click.pass_obj
+@pass_shell
 def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -> None:
     """Show receipts again, for a coordinator that lacks them."""
     state = shell.state()

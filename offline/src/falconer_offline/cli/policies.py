@@ -6,7 +6,7 @@ import click
 
 from falconer_offline import ingest, terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option
+from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
 from falconer_shared.errors import PolicyViolation, UsageError
@@ -39,7 +39,7 @@ def policy() -> None:
 )
 @gap.scan_options
 @json_option
-@click.pass_obj
+@pass_shell
 def install(
     shell: Shell, file: tuple[str, ...], signatures: tuple[str, ...], *, scan: bool, camera: int | None
 ) -> None:
@@ -97,7 +97,7 @@ def install(
 @policy.command()
 @click.option("--wallet", "name", metavar="NAME", help="Needed where more than one wallet is registered.")
 @json_option
-@click.pass_obj
+@pass_shell
 def show(shell: Shell, name: str | None) -> None:
     """Show the policy in force for a wallet."""
     state = shell.state()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from falconer_offline import ingest, terminal
-from falconer_offline.cli.shell import FILE, Shell, json_option
+from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
 from falconer_offline.keys import randomness
 from falconer_offline.state import home as homes
 from falconer_offline.state import records
@@ -34,7 +34,7 @@ from falconer_shared.text import is_token, safe
     "--name", default="signer", show_default=True, help="This machine's name, as the policy will call it."
 )
 @json_option
-@click.pass_obj
+@pass_shell
 def init(shell: Shell, network: str, admins: tuple[str, ...], name: str) -> None:
     """Make a home: a machine key, its network, and the administrators whose policies it will take.
 
@@ -93,7 +93,7 @@ def machine() -> None:
 
 @machine.command()
 @json_option
-@click.pass_obj
+@pass_shell
 def show(shell: Shell) -> None:
     """Print the machine's name, public key and pinned administrators."""
     state = shell.state()

@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from falconer_shared.bitcoin.network import Network
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 MACHINE_QUESTION = "Passphrase of the machine key: "
 
@@ -33,6 +35,18 @@ json_option = click.option(
     "--json", "_json", is_flag=True, expose_value=False, help="One JSON document on standard output."
 )
 """`run` looks for the word itself, so that even a usage error can be reported as JSON."""
+
+
+def pass_shell(function: Callable[Concatenate[Shell, _P], _T]) -> Callable[_P, _T]:
+    """Give a command its `Shell`, at the moment when it really runs."""
+
+    @click.pass_obj
+    @wraps(function)
+    def command(shell: Shell, /, *arguments: _P.args, **options: _P.kwargs) -> _T:
+        shell.enter()
+        return function(shell, *arguments, **options)
+
+    return command
 
 
 class _Name(click.types.StringParamType):
@@ -63,6 +77,7 @@ class Shell:
         self.reported = False
         self.home = Path()
         self._interfaces: tuple[str, ...] = ()
+        self._interfaces_allowed = False
         self._machine_fd: int | None = None
         self._identity_fd: int | None = None
         self._identity: Identity | None = None
@@ -78,18 +93,22 @@ class Shell:
         identity_fd: int | None,
         debug: bool,
     ) -> None:
-        """Take the global options.
-
-        Raises:
-            StateError: `network-interface-up`.
-        """
+        """Take the global options. Nothing is refused yet: `COMMAND --help` comes after this too."""
         from falconer_offline.state import home as homes
 
         self.home = homes.place(home)
         self.debug = self.debug or debug
         self._machine_fd, self._identity_fd = machine_passphrase_fd, identity_fd
         self._interfaces = airgap.found_at_start()
-        if self._interfaces and not allow_network_interfaces:
+        self._interfaces_allowed = allow_network_interfaces
+
+    def enter(self) -> None:
+        """A command begins to run.
+
+        Raises:
+            StateError: `network-interface-up`.
+        """
+        if self._interfaces and not self._interfaces_allowed:
             raise StateError(
                 "network-interface-up",
                 f"this machine has a network: {', '.join(self._interfaces)}",
@@ -133,6 +152,7 @@ class Shell:
         from falconer_offline.state import records
         from falconer_offline.state.store import State
 
+        self.enter()
         state = State.open(self.home)
         self.check_network(records.network(state))
         return state

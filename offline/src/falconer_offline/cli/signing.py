@@ -9,7 +9,7 @@ import click
 
 from falconer_offline import ingest, report, terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option, tell
+from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell, tell
 from falconer_offline.review import Judged, ReadableRequest, judge, read_request
 from falconer_shared.errors import Declined, FalconerError, StateError
 from falconer_shared.units import Amount
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("psbt", nargs=-1, type=FILE)
 @gap.scan_options
 @json_option
-@click.pass_obj
+@pass_shell
 def inspect(shell: Shell, psbt: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
     """Verify and judge the request in the file PSBT. No key is opened, nothing is written."""
     state = shell.state()
@@ -51,7 +51,7 @@ def inspect(shell: Shell, psbt: tuple[str, ...], *, scan: bool, camera: int | No
 @gap.show_options
 @gap.scan_options
 @json_option
-@click.pass_obj
+@pass_shell
 def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | None, **ways: Any) -> None:  # noqa: ANN401
     """Show the page of the request in the file PSBT, have it confirmed, sign, give the answer out."""
     from falconer_offline import selfcheck

@@ -8,7 +8,7 @@ import click
 
 from falconer_offline import terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option
+from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
@@ -41,7 +41,7 @@ def wallet() -> None:
 @click.argument("file", nargs=-1, type=FILE)
 @gap.scan_options
 @json_option
-@click.pass_obj
+@pass_shell
 def register(shell: Shell, name: str, file: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
     """Register the descriptor in FILE (one line, with checksum) as wallet NAME."""
     state = shell.state()
@@ -85,7 +85,7 @@ def register(shell: Shell, name: str, file: tuple[str, ...], *, scan: bool, came
 
 @wallet.command("list")
 @json_option
-@click.pass_obj
+@pass_shell
 def list_(shell: Shell) -> None:
     """List the registered wallets."""
     state = shell.state()
@@ -102,7 +102,7 @@ def list_(shell: Shell) -> None:
 @wallet.command()
 @click.argument("name")
 @json_option
-@click.pass_obj
+@pass_shell
 def show(shell: Shell, name: str) -> None:
     """Show a registered wallet: keys, holders, threshold, first addresses, id."""
     state = shell.state()
@@ -119,7 +119,7 @@ def show(shell: Shell, name: str) -> None:
 @click.option("--change", "is_change", is_flag=True, help="A change address.")
 @click.option("--qr", is_flag=True, help="Draw it as a QR code too.")
 @json_option
-@click.pass_obj
+@pass_shell
 def address(shell: Shell, name: str, index: int, *, is_change: bool, qr: bool) -> None:
     """Derive an address here, to compare with what another screen claims."""
     registered = records.wallet(shell.state(), name)
