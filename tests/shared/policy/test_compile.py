@@ -10,9 +10,13 @@ import pytest
 from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.policy.compile import _TOP, compile_toml
 from falconer_shared.policy.document import MAX_BYTES, Policy
-from falconer_shared.policy.explain import explain, explain_together
+from falconer_shared.policy.engine import STATELESS_RULES
+from falconer_shared.policy.explain import SUMS, explain, explain_together
+from falconer_shared.policy.spend import Outcome
 from falconer_shared.policy.values import RULES
 from tests.support.policies import PolicyDraft, SshKey, holders
+from tests.support.spends import policy as policy_with
+from tests.support.spends import spend, verdict
 from tests.support.treasury import stranger_address, wpkh_descriptor
 
 HOT = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -413,3 +417,19 @@ def test_every_rule_and_key_is_documented():
     text = DOCUMENT.read_text(encoding="utf-8")
     for name in (*RULES, *_TOP):
         assert f"`{name}`" in text, name
+
+
+def test_the_documented_table_says_of_every_rule_who_judges_it_and_by_which_share():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    table = text[text.index("| rule | value | passes while |") :].split("\n\n", 1)[0]
+    found: dict[str, list[str]] = {}
+    for line in table.splitlines()[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        for name in cells[0].replace("`", "").split(", "):
+            found[name] = cells
+    assert found.keys() == RULES.keys()
+    for name, cells in found.items():
+        assert (cells[-1] == "both, alike") == (name in STATELESS_RULES), name
+        assert (cells[-2] == "share") == (name in SUMS), name
+        if cells[-1] == "coordinator":
+            assert verdict(name, policy_with(**{name: 1}), spend()).outcome is Outcome.UNSEEN, name
