@@ -41,6 +41,7 @@ from falconer_shared.errors import (
     VerificationError,
 )
 from falconer_shared.policy.engine import PolicyRefused
+from falconer_shared.policy.rules.times import HOUR_SECONDS
 from falconer_shared.policy.signed import InstalledPolicy
 from falconer_shared.text import is_token, safe
 from falconer_shared.units import Amount, FeeRate
@@ -203,7 +204,11 @@ def _draft(
     rate: FeeRate,
     now: int,
 ) -> Intent:
-    expires = wish.expires if wish.expires is not None else now + coordinator.config.expiry_seconds
+    usual = coordinator.config.expiry_seconds
+    allowed = installed.policy.limit("funding_proposal_expiry_hours")
+    if allowed is not None:
+        usual = min(usual, allowed * HOUR_SECONDS)
+    expires = wish.expires if wish.expires is not None else now + usual
     if expires <= now:
         raise UsageError("proposal-expires", f"{format_time(expires)} is not in the future")
     return Intent(
