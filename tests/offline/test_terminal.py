@@ -9,10 +9,12 @@ import pexpect
 import pytest
 
 from falconer_offline import terminal
+from tests.support.programs import clean_environment
 
 PRELUDE = """
 import sys
 from falconer_offline import terminal
+from tests.support.programs import clean_environment
 from falconer_shared.errors import FalconerError
 def attempt(call):
     try:
@@ -114,3 +116,57 @@ def test_new_passphrases(first, second, expected):
 def test_endings_are_confirmed(answers, expected):
     program = "attempt(lambda: terminal.confirm_ending('Ends: ', 'abcdef'))"
     assert expected in talk(program, *(("Ends: ", answer) for answer in answers))
+
+
+def test_a_line_too_long_for_a_terminal_is_broken_at_spaces_only():
+    word = "x" * 70
+    program = f"terminal.say('label     {word} {word} end-of-it', indent=10)"
+    child = pexpect.spawn(
+        sys.executable,
+        ["-c", PRELUDE + program],
+        encoding="utf-8",
+        timeout=30,
+        dimensions=(24, 80),
+        env=clean_environment(),
+    )
+    child.expect(pexpect.EOF)
+    assert child.before.split("\r\n") == [f"label     {word}", f"          {word}", "          end-of-it", ""]
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"label     {word} {word} end-of-it\n"
+
+
+SLOW = "with terminal.waiting('Working ...', after={after}): time.sleep({seconds})\nprint('done')"
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds", "shown"), [(0, 0, True), (0.2, 0.6, True), (0.5, 0.1, False), (0.1, 0.4, True)]
+)
+def test_what_takes_long_is_said_and_wiped_away(after, seconds, shown):
+    screen = talk("import time\n" + SLOW.format(after=after, seconds=seconds))
+    assert ("Working ..." in screen) == shown
+    if shown:
+        assert "Working ...\r" + " " * 11 + "\rdone" in screen
+
+
+def test_nothing_is_drawn_where_nobody_looks():
+    program = "import time\n" + SLOW.format(after=0, seconds=0) + (
+        "\nwith terminal.Progress() as p:\n    time.sleep(0.6)\n    p.at(1, 2, 'half')\n"
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + program], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_a_bar_comes_after_half_a_second_and_goes():
+    program = (
+        "import time\nwith terminal.Progress() as p:\n    p.at(1, 4, 'early')\n    time.sleep(0.6)\n"
+        "    p.at(2, 4, '2 of 4')\n    p.at(4, 4, 'all')\nprint('done')\n"
+    )
+    screen = talk(program)
+    assert "early" not in screen
+    assert "[" + "#" * 12 + "." * 12 + "] 2 of 4" in screen
+    assert "[" + "#" * 24 + "] all" in screen
+    assert screen.endswith(" \rdone\r\n")

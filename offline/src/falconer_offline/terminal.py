@@ -72,9 +72,25 @@ def ask_new_passphrase(question: str) -> str:
     return first
 
 
-def say(text: str = "", *, aside: bool = False) -> None:
-    """One line of text for people: to standard output, or to standard error when `aside`."""
+def say(text: str = "", *, aside: bool = False, indent: int | None = None) -> None:
+    """One line of text for people: to standard output, or to standard error when `aside`.
+
+    With `indent`, a terminal that is too narrow for it gets several, broken at spaces, the later ones
+    indented so far. A file gets the line.
+    """
     stream = sys.stderr if aside else sys.stdout
+    if indent is not None and stream.isatty():
+        import textwrap  # noqa: PLC0415
+
+        text = "\n".join(
+            textwrap.wrap(
+                text,
+                max(size()[0], 2 * indent),
+                subsequent_indent=" " * indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
     stream.write(text + "\n")
     stream.flush()
 

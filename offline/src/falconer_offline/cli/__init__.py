@@ -14,6 +14,7 @@ from falconer_shared.errors import Declined, FalconerError, StateError, UsageErr
 from falconer_shared.text import safe
 
 COMMANDS = {
+    "completion": ("completion:completion", "Print the completion script of a shell."),
     "init": ("setup:init", "Make a home: machine key, network, pinned administrators."),
     "inspect": ("signing:inspect", "Verify and judge a signing request. Signs and writes nothing."),
     "journal": ("past:journal", "Show or verify what happened on this machine."),

@@ -10,7 +10,7 @@ import click
 
 from falconer_offline import emit, terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
+from falconer_offline.cli.shell import FILE, KEY_NAME, Shell, json_option, pass_shell
 from falconer_offline.cli.wallets import ask_holder
 from falconer_offline.keys import words as bip39
 from falconer_offline.keys.keyfile import check_fingerprint, seal_seed
@@ -154,7 +154,7 @@ def import_(
 
 
 @key.command()
-@click.argument("name")
+@click.argument("name", type=KEY_NAME)
 @_word_options
 @json_option
 @pass_shell
@@ -225,7 +225,7 @@ def _used_by(state: State, name: str) -> list[tuple[RegisteredWallet, int]]:
 
 
 @key.command()
-@click.argument("name")
+@click.argument("name", type=KEY_NAME)
 @json_option
 @pass_shell
 def remove(shell: Shell, name: str) -> None:
@@ -272,7 +272,7 @@ def remove(shell: Shell, name: str) -> None:
 
 
 @key.command()
-@click.argument("name")
+@click.argument("name", type=KEY_NAME)
 @click.option(
     "--path", "path_text", required=True, metavar="84h/1h/0h", help="Derivation path from the master key."
 )

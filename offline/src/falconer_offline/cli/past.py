@@ -7,12 +7,12 @@ import json
 import click
 
 from falconer_offline import emit
-from falconer_offline.cli.shell import Shell, json_option, pass_shell
+from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import records
 from falconer_offline.state.audit import check_journal
+from falconer_offline.times import when
 from falconer_shared.audit.log import AuditHead
 from falconer_shared.audit.record import AuditRecord
-from falconer_shared.canonical import format_time
 from falconer_shared.errors import UsageError
 from falconer_shared.exchange.receipt import Receipt
 from falconer_shared.sshsig.signature import armour
@@ -42,8 +42,8 @@ def show(shell: Shell, since: int) -> None:
     entries = [AuditRecord.parse(line) for line in state.journal[since:]]
     for entry in entries:
         facts = " ".join(f"{key}={safe(str(value), 100)}" for key, value in sorted(entry.facts.items()))
-        shell.say(f"{entry.n:>5} {format_time(entry.at)} {entry.event:<18} {facts}")
-    shell.say(f"Journal   {size} entries, head {head}")
+        shell.say(f"{entry.n:>5} {when(entry.at)} {entry.event:<18} {facts}".rstrip(), indent=6)
+    shell.say(f"Journal   {size} entries, head {head}", indent=10)
     shell.report(
         {
             "size": size,
@@ -72,7 +72,7 @@ def verify(shell: Shell, earlier: str | None) -> None:
     if earlier is not None:
         log.check_continues(_parse_head(earlier))
     head = log.head
-    shell.say(f"The journal verifies: {head.size} entries, head {head.root_hex}")
+    shell.say(f"The journal verifies: {head.size} entries, head {head.root_hex}", indent=10)
     shell.report({"verdict": "accepted", "size": head.size, "head": head.root_hex})
 
 
@@ -100,8 +100,8 @@ def receipt() -> None:
     metavar="N",
     help="Receipts from number N on.",
 )
-@click.option("--wallet", "name", metavar="NAME", help="Of one wallet only.")
-@click.option("--out", metavar="FILE", help="Write them as JSON to a new file as well.")
+@click.option("--wallet", "name", type=WALLET_NAME, metavar="NAME", help="Of one wallet only.")
+@click.option("--out", type=FILE, metavar="FILE", help="Write them as JSON to a new file as well.")
 @json_option
 @pass_shell
 def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -> None:
@@ -115,7 +115,7 @@ def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -
                 continue
             found = Receipt.parse(record.text)
             verdict = "signed" if found.signed else "refused: " + " ".join(found.refusals)
-            shell.say(f"{wallet.name} {record.number:>4} {format_time(found.judged)} {verdict}")
+            shell.say(f"{wallet.name} {record.number:>4} {when(found.judged)} {verdict}", indent=10)
             shell.say(f"          request {found.request}")
             shown.append(
                 {

@@ -6,7 +6,7 @@ import click
 
 from falconer_offline import ingest, terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
+from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
 from falconer_shared.errors import PolicyViolation, UsageError
@@ -95,7 +95,13 @@ def install(
 
 
 @policy.command()
-@click.option("--wallet", "name", metavar="NAME", help="Needed where more than one wallet is registered.")
+@click.option(
+    "--wallet",
+    "name",
+    type=WALLET_NAME,
+    metavar="NAME",
+    help="Needed where more than one wallet is registered.",
+)
 @json_option
 @pass_shell
 def show(shell: Shell, name: str | None) -> None:
@@ -122,11 +128,12 @@ def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
 
 def _show(shell: Shell, state: State, installed: InstalledPolicy, wallet: str) -> None:
     for line in installed.policy.text.decode("ascii").splitlines():
-        shell.say(f"  {safe(line, 400)}")
+        shell.say(f"  {safe(line, 400)}", indent=4)
     shell.say(f"Wallet    {wallet}")
     shell.say(f"Signed by {', '.join(installed.signed_by)}")
     if installed.policy.unlimited:
-        shell.say(f"No limit  {', '.join(installed.policy.unlimited)}")
+        names = ", ".join(installed.policy.unlimited)
+        shell.say(f"No limit  in {len(installed.policy.unlimited)} rules: {names}", indent=10)
     name = _signer(state, installed)
     shell.say(
         f"Here      this machine signs as '{name}'"

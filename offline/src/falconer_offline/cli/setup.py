@@ -104,7 +104,7 @@ def show(shell: Shell) -> None:
     shell.say(f"Network   {network.label}")
     for key in admins.keys:
         shell.say(f"Admin     {key.key_hash}")
-    shell.say(f"Journal   {size} entries, head {head}")
+    shell.say(f"Journal   {size} entries, head {head}", indent=10)
     shell.report(
         {
             "name": state.fact("signer"),

@@ -68,6 +68,33 @@ class _Name(click.types.StringParamType):
 FILE, FOLDER = _Name("file"), _Name("dir")
 
 
+class _Kept(click.types.StringParamType):
+    """The name of something in the state: the shell may offer what is there."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so; none where there is no state that verifies."""
+        from click.shell_completion import CompletionItem
+
+        from falconer_offline.state import home as homes
+        from falconer_offline.state.store import State
+
+        del param
+        try:
+            rows = State.open(homes.place(ctx.find_root().params.get("home"))).rows[self._table]
+        except (FalconerError, OSError):
+            return []
+        names = [row[0] for row in rows if isinstance(row[0], str)]
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+KEY_NAME, WALLET_NAME = _Kept("keys"), _Kept("wallets")
+
+
 class Shell:
     """One run of the program."""
 
@@ -122,11 +149,11 @@ class Shell:
         """Whether text for people goes to standard error, because standard output carries JSON."""
         return self.json_output
 
-    def say(self, text: str = "") -> None:
-        """A line for people."""
+    def say(self, text: str = "", *, indent: int | None = None) -> None:
+        """A line for people; with `indent`, broken where a terminal is too narrow."""
         from falconer_offline import terminal
 
-        terminal.say(text, aside=self.aside)
+        terminal.say(text, aside=self.aside, indent=indent)
 
     def report(self, document: dict[str, Any]) -> None:
         """The one JSON document, with --json; otherwise nothing."""

@@ -76,7 +76,7 @@ def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | No
     size, head = answer.state.head
     place = exit_.give(answer.psbt.raw)
     shell.say(f"Signed. The answer is {place}, with receipt {answer.receipt.receipt.number}.")
-    shell.say(f"Journal   {size} entries, head {head}")
+    shell.say(f"Journal   {size} entries, head {head}", indent=10)
     shell.report(
         {
             **report.accepted(judged, answer.state),

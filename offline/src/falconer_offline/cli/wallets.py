@@ -8,7 +8,7 @@ import click
 
 from falconer_offline import terminal
 from falconer_offline.cli import gap
-from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
+from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
@@ -100,7 +100,7 @@ def list_(shell: Shell) -> None:
 
 
 @wallet.command()
-@click.argument("name")
+@click.argument("name", type=WALLET_NAME)
 @json_option
 @pass_shell
 def show(shell: Shell, name: str) -> None:
@@ -114,7 +114,7 @@ def show(shell: Shell, name: str) -> None:
 
 
 @wallet.command()
-@click.argument("name")
+@click.argument("name", type=WALLET_NAME)
 @click.option("--index", type=click.IntRange(0, MAX_ADDRESS_INDEX), default=0, show_default=True)
 @click.option("--change", "is_change", is_flag=True, help="A change address.")
 @click.option("--qr", is_flag=True, help="Draw it as a QR code too.")
@@ -242,7 +242,8 @@ def _show_quorums(shell: Shell, registered: RegisteredWallet, holders: Sequence[
         shell.say("Every spend needs a key that this machine alone holds.")
         return
     shell.say(
-        f"WITHOUT this machine {len(free)} sets of keys can spend; its rules do not bind whoever holds one:"
+        f"WITHOUT this machine {len(free)} sets of keys can spend; its rules do not bind whoever holds one:",
+        indent=10,
     )
     for positions in free[:QUORUMS_SHOWN]:
         shell.say(
