@@ -420,7 +420,7 @@ def test_the_engine_has_the_last_word_at_the_request(desk: Desk):
     )
     edit(
         desk,
-        "INSERT INTO spends SELECT 'px', wallet_id, ?, unsigned_hash, 50000, paid, approved, requester, at, "
+        "INSERT INTO spends SELECT 'px', wallet_id, ?, unsigned_hash, 50000, paid, approved, requester, strategy, decided, at, "
         "released FROM spends",
         f"{'ab' * 32}:0",
     )

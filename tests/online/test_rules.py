@@ -89,7 +89,7 @@ def test_a_coin_that_is_gone_was_not_seen(tmp_path: Path):
     desk.node.funds.clear()
     with desk.coordinator.store.read() as view:
         policy = desk.draft.policy()
-        outlook = outlook_of(desk.node, view, policy, made.verified, made.row.id)
+        outlook = outlook_of(desk.node, view, policy, made.verified, made.row.family)
     assert outlook.confirmations is None
 
 
@@ -109,7 +109,7 @@ def test_nothing_is_asked_that_no_rule_wants_to_know(tmp_path: Path):
     made = desk.create(40_000)
     desk.node.fault = DeviceError("node-unreachable", "gone")
     with desk.coordinator.store.read() as view:
-        assert outlook_of(desk.node, view, desk.draft.policy(), made.verified, made.row.id) == NOTHING_SEEN
+        assert outlook_of(desk.node, view, desk.draft.policy(), made.verified, made.row.family) == NOTHING_SEEN
 
 
 def test_the_store_answers_as_a_list_of_its_entries_would(tmp_path: Path):

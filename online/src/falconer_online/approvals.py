@@ -42,7 +42,7 @@ def judgement_of(coordinator: Coordinator, view: View, row: ProposalRow) -> Judg
         intent_of(row),
         [Approval.parse(raw) for raw in view.approvals(row.id)],
         view.history(row.wallet_id),
-        outlook_of(coordinator.node, view, installed.policy, verified, row.id),
+        outlook_of(coordinator.node, view, installed.policy, verified, row.family),
         coordinator.clock(),
     )
 

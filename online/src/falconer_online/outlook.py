@@ -14,16 +14,16 @@ from falconer_shared.verify.transaction import VerifiedTransaction
 
 
 def outlook_of(
-    node: Node, view: View, policy: Policy, verified: VerifiedTransaction, proposal_id: str
+    node: Node, view: View, policy: Policy, verified: VerifiedTransaction, family: str
 ) -> Outlook:
-    """The outlook for a proposal's transaction; the proposal itself may be stored yet or not.
+    """The outlook for a transaction of a family of proposals, which may be stored yet or not.
 
     Raises:
         DeviceError: the node does not answer.
     """
     pending = confirmations = used = limit = None
     if policy.rule("funding_proposal_max_pending") is not None:
-        pending = 1 + view.unsigned(policy.wallet_id, proposal_id)
+        pending = 1 + view.unsigned(policy.wallet_id, family)
     if policy.rule("min_confirmations") is not None and verified.payments:
         found = [node.confirmations(each.outpoint) for each in verified.inputs]
         seen = [each for each in found if each is not None]

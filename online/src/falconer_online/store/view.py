@@ -144,11 +144,13 @@ class View:
         return _proposal(rows[0]) if rows else None
 
     def unsigned(self, wallet_id: str, besides: str) -> int:
-        """How many proposals of a wallet, `besides` left out, wait for approval or for a signature."""
+        """How many families of proposals of a wallet, the family `besides` left out, wait for approval or for a
+        signature: those that replace each other are one.
+        """
         table = schema.proposals
-        query = sa.select(sa.func.count()).where(
+        query = sa.select(sa.func.count(sa.distinct(table.c.family))).where(
             table.c.wallet_id == wallet_id,
-            table.c.id != besides,
+            table.c.family != besides,
             table.c.state.in_([state.value for state in MAY_EXPIRE]),
         )
         return int(self._connection.execute(query).scalar_one())
