@@ -49,6 +49,7 @@ class LyingNode:
     funds: dict[OutPoint, Transaction] = field(default_factory=dict)
     held: set[OutPoint] = field(default_factory=set)
     depths: dict[OutPoint, int] = field(default_factory=dict)
+    obeys_depth: bool = True
     mempool: dict[str, int] = field(default_factory=dict)
     next_change: int = 0
     next_receive: int = 0
@@ -111,14 +112,15 @@ class LyingNode:
 
     def choose(
         self, _name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
-        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False, min_confirmations: int = 0,
     ) -> bytes:  # fmt: skip
         self._ask()
+        shallow = {each for each in self.funds if self.obeys_depth and self.depths.get(each, 6) < min_confirmations}
         wanted = sum(int(sats) for _, sats in payments) + (0 if subtract_fee else self.fee)
         chosen: list[OutPoint] = []
         total = 0
         for outpoint, tx in self.funds.items():
-            if (outpoint in coins) if coins else (total < wanted and outpoint not in self.held):
+            if (outpoint in coins) if coins else (total < wanted and outpoint not in self.held | shallow):
                 chosen.append(outpoint)
                 total += int(tx.outputs[outpoint.vout].value)
         if total < wanted:

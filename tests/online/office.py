@@ -143,7 +143,8 @@ class Office:
         self.wallet_id = found["wallet_id"]
         return found
 
-    def policy_toml(self, version: int = 1, **limits: int) -> str:
+    def policy_toml(self, version: int = 1, **limits: int | str) -> str:
+        """`more` are further lines of the rules."""
         rules = {"threshold": 100_000, "single": 2_000_000, "daily": 3_000_000, "fee": 50_000, **limits}
         coordinator = (self.home / "coordinator.pub").read_text().rsplit(" ", 1)[0].strip()
 
@@ -156,10 +157,10 @@ class Office:
             'approval_quorums = [{ above_sats = 0, k = 1, group = "desk" }, { above_sats = 1000000, k = 2, group = "desk" }]',
             "[admins]", keys("alice", "bob"), "[approvers]", keys("anna", "bert"), "[groups]", 'desk = ["anna", "bert"]',
             "[signers]", "".join(f'{each.name} = "{each.key.public.text()}"\n' for each in self.machines),
-            "[rules]", RULES.format(**rules),
+            "[rules]", RULES.format(**rules), str(limits.get("more", "")),
         ])  # fmt: skip
 
-    def install_policy(self, version: int = 1, **limits: int) -> dict[str, Any]:
+    def install_policy(self, version: int = 1, **limits: int | str) -> dict[str, Any]:
         source = self.path("policy.toml", self.policy_toml(version, **limits))
         text = self.folder / f"policy{version}.txt"
         self.run("policy", "compile", source, "--out", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from falconer_online.outlook import outlook_of
 from falconer_online.proposals import reject
 from falconer_shared.bitcoin.transaction import OutPoint
-from falconer_shared.errors import DeviceError
+from falconer_shared.errors import DeviceError, StateError
 from falconer_shared.policy.engine import PolicyRefused
 from falconer_shared.policy.history import Recorded
 from falconer_shared.policy.spend import NOTHING_SEEN
 from tests.online.desk import NOW, Desk
+from tests.online.office import Office
+from tests.support.node import RegtestNode
 from tests.support.refusal import refused
 from tests.support.treasury import stranger_address
 
@@ -68,6 +71,10 @@ def test_coins_are_as_deep_as_the_node_says(tmp_path: Path):
     desk = make(tmp_path, 90_000, min_confirmations=3)
     (coin,) = desk.node.funds
     desk.node.depths[coin] = 2
+    with refused("funds-insufficient", StateError):
+        desk.create(40_000)
+    # a node that takes what it was not to take is refused by the policy
+    desk.node.obeys_depth = False
     with refused("policy-confirmations", PolicyRefused):
         desk.create(40_000)
     assert not desk.node.held
@@ -79,6 +86,7 @@ def test_the_youngest_coin_decides(tmp_path: Path):
     desk = make(tmp_path, 30_000, 30_000, min_confirmations=3)
     old, young = desk.node.funds
     desk.node.depths.update({old: 100, young: 1})
+    desk.node.obeys_depth = False
     with refused("policy-confirmations", PolicyRefused):
         desk.create(50_000)
 
@@ -109,7 +117,9 @@ def test_nothing_is_asked_that_no_rule_wants_to_know(tmp_path: Path):
     made = desk.create(40_000)
     desk.node.fault = DeviceError("node-unreachable", "gone")
     with desk.coordinator.store.read() as view:
-        assert outlook_of(desk.node, view, desk.draft.policy(), made.verified, made.row.family) == NOTHING_SEEN
+        assert (
+            outlook_of(desk.node, view, desk.draft.policy(), made.verified, made.row.family) == NOTHING_SEEN
+        )
 
 
 def test_the_store_answers_as_a_list_of_its_entries_would(tmp_path: Path):
@@ -199,3 +209,18 @@ def test_an_expiry_that_is_too_late_is_refused(tmp_path: Path):
     assert desk.create(30_000, expires=NOW + 3_600)
     # what is usual is what is allowed
     assert desk.create(30_001).row.expires_at == NOW + 3_600
+
+
+def test_a_real_node_chooses_coins_that_are_deep_enough(
+    treasury: Callable[..., Office], regtest_node: RegtestNode, stranger: Callable[[], str]
+):
+    office = treasury(
+        200_000,
+        more="min_confirmations = 2\nmax_mempool_congestion_percent = 99\nfunding_proposal_max_pending = 5\n",
+    )
+    assert office.create((stranger(), 50_000), expect=9).ids == ["funds-insufficient"]
+    regtest_node.mine(1)
+    found = {each["rule"]: each for each in office.create((stranger(), 50_000)).json["verdicts"]}
+    assert (found["min_confirmations"]["value"], found["min_confirmations"]["outcome"]) == ("2", "pass")
+    assert found["funding_proposal_max_pending"]["value"] == "1"
+    assert found["max_mempool_congestion_percent"]["outcome"] == "pass"

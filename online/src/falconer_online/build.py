@@ -79,7 +79,7 @@ class Choice:
 
 def choose(
     node: Node, wallet: RegisteredWallet, payments: Sequence[Payee], change_index: int, fee_rate: FeeRate,
-    *, coins: Sequence[OutPoint] = (), subtract_fee: bool = False,
+    *, coins: Sequence[OutPoint] = (), subtract_fee: bool = False, min_confirmations: int = 0,
 ) -> Choice:  # fmt: skip
     """The node's choice of coins, its outputs held against what was asked for.
 
@@ -96,6 +96,7 @@ def choose(
         fee_rate,
         coins=coins,
         subtract_fee=subtract_fee,
+        min_confirmations=min_confirmations,
     )
     try:
         tx = UntrustedPsbt.parse(raw).tx

@@ -132,7 +132,15 @@ def _create(
     before = node.locked(name)
     try:
         choice = choose(
-            node, wallet, wish.payments, index, rate, coins=wish.coins, subtract_fee=wish.subtract_fee
+            node,
+            wallet,
+            wish.payments,
+            index,
+            rate,
+            coins=wish.coins,
+            subtract_fee=wish.subtract_fee,
+            # so that the node does not choose what the policy then refuses
+            min_confirmations=installed.policy.limit("min_confirmations") or 0,
         )
         verified = rebuild(node, wallet, row, choice, index)
         return _judge_and_keep(coordinator, wish, row, installed, verified, choice, rate)

@@ -175,7 +175,7 @@ class CoreNode:
 
     def choose(
         self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
-        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False, min_confirmations: int = 0,
     ) -> bytes:  # fmt: skip
         outputs = [
             {address: f"{int(amount) // 100_000_000}.{int(amount) % 100_000_000:08d}"}
@@ -188,6 +188,7 @@ class CoreNode:
             "includeWatching": True,
             "replaceable": True,
             "add_inputs": not coins,
+            "minconf": min_confirmations,
             "subtractFeeFromOutputs": list(range(len(payments))) if subtract_fee else [],
         }
         named = [_named(outpoint) for outpoint in coins]

@@ -126,11 +126,12 @@ class Node(Protocol):
 
     def choose(
         self, name: str, payments: Sequence[tuple[str, Amount]], change_address: str, fee_rate: FeeRate,
-        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False,
+        *, coins: Collection[OutPoint] = (), subtract_fee: bool = False, min_confirmations: int = 0,
     ) -> bytes:  # fmt: skip
         """A PSBT, not to be trusted, that pays these addresses, with its coins locked.
 
-        With `coins` it spends exactly those. With `subtract_fee` the payments bear the fee, in equal parts.
+        With `coins` it spends exactly those; without, coins of `min_confirmations` or more. With `subtract_fee`
+        the payments bear the fee, in equal parts.
 
         Raises:
             PolicyViolation: never. StateError `funds-insufficient` when the coins do not suffice.
