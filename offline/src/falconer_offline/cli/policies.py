@@ -9,6 +9,7 @@ from falconer_offline.cli import gap
 from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
+from falconer_shared.canonical import MAX_LINE
 from falconer_shared.errors import PolicyViolation, UsageError
 from falconer_shared.policy import bundle
 from falconer_shared.policy.document import MAX_BYTES, Policy
@@ -128,7 +129,8 @@ def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
 
 def _show(shell: Shell, state: State, installed: InstalledPolicy, wallet: str) -> None:
     for line in installed.policy.text.decode("ascii").splitlines():
-        shell.say(f"  {safe(line, 400)}", indent=4)
+        # whole: a destination that is a descriptor takes a thousand characters
+        shell.say(f"  {safe(line, MAX_LINE)}", indent=4)
     shell.say(f"Wallet    {wallet}")
     shell.say(f"Signed by {', '.join(installed.signed_by)}")
     if installed.policy.unlimited:

@@ -14,7 +14,7 @@ from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
 from falconer_shared.errors import Declined, Malformed, StateError, VerificationError
 from falconer_shared.text import safe
-from falconer_shared.wallet.registration import RegisteredWallet, quorums_without
+from falconer_shared.wallet.registration import RegisteredWallet, check_no_shared_coins, quorums_without
 
 MAX_DESCRIPTOR_FILE = 64 * 1024
 """A descriptor has at most 16 kB; a file of one may hold a line feed and little more."""
@@ -52,6 +52,7 @@ def register(shell: Shell, name: str, file: tuple[str, ...], *, scan: bool, came
             raise StateError(
                 "wallet-exists", f"wallet '{safe(str(row[0]))}' has that name or descriptor already"
             )
+    check_no_shared_coins(registered, records.wallets(state))
     machine = shell.machine(state)
     ours = _own_positions(shell, state, registered)
     _show(shell, registered, {position: f"key {key}" for position, key in ours.items()})

@@ -15,13 +15,13 @@ A027), and that the keys are those of the people one thinks of: that is what rea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import InitVar, dataclass, field
 
 from falconer_shared.bitcoin.address import address_of
 from falconer_shared.bitcoin.bip32 import HARDENED
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.descriptor.ast import DescriptorKey, Node, Scripts
+from falconer_shared.descriptor.ast import BRANCHES, DescriptorKey, Node, Scripts
 from falconer_shared.descriptor.checksum import with_checksum
 from falconer_shared.descriptor.derive import Deriver
 from falconer_shared.descriptor.parse import parse_canonical, parse_descriptor
@@ -36,6 +36,11 @@ DEFAULT_GAP_LIMIT = 20
 
 MAX_GAP_LIMIT = 1000
 """More would make every restore slow, and hide coins better than it helps anybody (A018)."""
+
+PLACES_COMPARED = 20
+"""Places of each branch that are compared with other wallets. With three keys, a form that sorts them and one that does not have
+one place in six in common.
+"""
 
 _PURPOSES_WITH_COIN_TYPE = frozenset({44, 48, 49, 84, 86, 87})
 """First path steps of BIP 44 and its children, whose second step is a coin type."""
@@ -146,6 +151,27 @@ def quorums_without(wallet: RegisteredWallet, held_here: Collection[int]) -> tup
     return tuple(
         wallet.descriptor.quorums([position for position in range(wallet.size) if position not in held])
     )
+
+
+def check_no_shared_coins(wallet: RegisteredWallet, others: Iterable[RegisteredWallet]) -> None:
+    """Accept a wallet that holds no coin of another one, as far as the first addresses of both tell.
+
+    `sortedmulti` sorts its keys at every place, so that two orders of them in a descriptor are two ids for the very same coins,
+    and `multi` has some addresses in common with both. A second id would have a policy, a history and limits of its own.
+
+    Raises:
+        VerificationError: `wallet-same-coins`.
+    """
+    places = [(branch, index) for branch in BRANCHES for index in range(PLACES_COMPARED)]
+    scripts = {wallet.scripts(*place).script_pubkey for place in places}
+    for other in others:
+        if any(other.scripts(*place).script_pubkey in scripts for place in places):
+            raise VerificationError(
+                "wallet-same-coins",
+                f"wallet '{other.name}' has the same addresses under another descriptor",
+                remedy="use that wallet: limits count for one descriptor",
+                wallet=other.wallet_id,
+            )
 
 
 def _mint(name: str, network: Network, node: Node, gap_limit: int) -> RegisteredWallet:
