@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import random
 import time
@@ -50,12 +51,14 @@ def check_answer(home, data: bytes, request: bytes) -> None:
 # Pictures in
 
 
-def test_a_request_is_read_from_pictures_in_any_order(signer, frames):
+def test_a_request_is_read_from_pictures_in_any_order(signer, frames, request_file):
     shuffled = list(frames)
     random.Random(5).shuffle(shuffled)
     done = signer.run("inspect", "--scan", *shuffled, json_output=True)
     assert done.json["verdict"] == "accepted"
-    assert "Scanned" in done.shown
+    data = request_file.read_bytes()
+    shown = " ".join(done.shown.split())
+    assert f"Scanned {len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}" in shown
 
 
 def test_a_request_in_one_picture_of_many_codes_and_as_jpeg(signer, frames, tmp_path):
@@ -205,6 +208,21 @@ def test_an_answer_as_pictures(home, signer, frames, request_file, tmp_path):
     assert len(home.state().rows["receipts"]) == 1
 
 
+def test_an_answer_that_no_code_can_carry_is_said(home, monkeypatch, tmp_path):
+    from falconer_offline.cli.gap import Exit
+    from falconer_shared.errors import UsageError
+    from falconer_shared.transport import parts, ur
+
+    way = Exit(None, False, str(tmp_path / "pictures"), None, 0, "crypto-psbt")
+    data = b"psbt\xff" + bytes(3000)
+    monkeypatch.setattr(ur, "MAX_PARTS", 3)
+    with refused("qr-payload-too-large", UsageError):
+        way.give(data)
+    assert not (tmp_path / "pictures").exists()
+    monkeypatch.setattr(ur, "MAX_PARTS", parts.MAX_PARTS)
+    assert hashlib.sha256(data).hexdigest() in way.give(data)
+
+
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     from falconer_offline import emit
     from falconer_shared.errors import StateError
@@ -268,7 +286,7 @@ def test_an_answer_in_the_terminal(home, signer, request_file, lines, columns, e
     while found is None:
         assert time.monotonic() < deadline
         seen += child.read_nonblocking(1 << 20, timeout=10)
-        complete = seen[: seen.rfind("Any key ends.")]
+        complete = seen[: max(seen.rfind("Any key ends."), 0)]
         if complete:
             found = codes.received(codes.animation(complete))
     child.send(ending)

@@ -7,6 +7,7 @@ reading a file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -97,10 +98,11 @@ def take(
     from falconer_offline.scan import receive
 
     with terminal.Progress() as progress:
-        data = receive(source(files, camera), kinds, progress.at).data
-    terminal.say(f"Scanned {len(data)} bytes.", aside=True)
-    ingest.check_size(data, limit, what)
-    return data
+        received = receive(source(files, camera), kinds, progress.at)
+    # to be compared with what the other side says it shows: no checksum of a code proves anything (A100)
+    terminal.say(f"Scanned {len(received.data)} bytes, SHA-256 {received.digest}", aside=True, indent=8)
+    ingest.check_size(received.data, limit, what)
+    return received.data
 
 
 def paint() -> Paint:
@@ -219,6 +221,8 @@ class Exit:
         if self.stream is not None:
             shown = self._animate(self.stream, data)
             places.append(f"shown as {shown} codes")
+        if self.images is not None or self.stream is not None:
+            places[-1] += f" (SHA-256 {hashlib.sha256(data).hexdigest()})"
         return " and ".join(places)
 
     def _sender(self, data: bytes, version: int) -> Sender:
@@ -227,7 +231,18 @@ class Exit:
         from falconer_shared.transport.parts import Kind
         from falconer_shared.transport.ur import Sender
 
-        return Sender(data, Kind.PSBT, characters(version), schedule=fountain.dense, type_name=self.ur_type)
+        try:
+            return Sender(
+                data, Kind.PSBT, characters(version), schedule=fountain.dense, type_name=self.ur_type
+            )
+        except ValueError:
+            # signed it is, and signing the same request again counts once
+            raise UsageError(
+                "qr-payload-too-large",
+                f"{len(data)} bytes do not go through codes of this size",
+                remedy="sign the request again, with --out FILE or in a larger window",
+                size=len(data),
+            ) from None
 
     def _write_pictures(self, folder: str, data: bytes) -> int:
         from falconer_shared.qr.draw import DEFAULT_VERSION, draw
@@ -255,6 +270,8 @@ class Exit:
             stream.flush()
 
         def caption(shown: int) -> str:
+            if sender.n == 1:
+                return "One code. Any key ends."
             return f"{shown} shown, {sender.n} needed. Any key ends."
 
         with terminal.key_press() as pressed:

@@ -75,7 +75,7 @@ def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | No
         raise
     size, head = answer.state.head
     place = exit_.give(answer.psbt.raw)
-    shell.say(f"Signed. The answer is {place}, with receipt {answer.receipt.receipt.number}.")
+    shell.say(f"Signed. The answer is {place}, with receipt {answer.receipt.receipt.number}.", indent=8)
     shell.say(f"Journal   {size} entries, head {head}", indent=10)
     shell.report(
         {
