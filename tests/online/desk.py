@@ -18,12 +18,13 @@ from falconer_online.chain.node import (
     Mempool,
     Progress,
     TransactionStatus,
+    Unconfirmed,
 )
 from falconer_online.config import Config, Home, NodeConfig
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.policies import install_policy
 from falconer_online.proposals import Created, Wish, create
-from falconer_online.store.rows import WalletRow
+from falconer_online.store.rows import ProposalRow, WalletRow
 from falconer_online.store.store import Store
 from falconer_online.wallets import branch_descriptor
 from falconer_shared.bitcoin.address import script_of
@@ -51,6 +52,8 @@ class LyingNode:
     depths: dict[OutPoint, int] = field(default_factory=dict)
     obeys_depth: bool = True
     mempool: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, Transaction] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)
     next_change: int = 0
     next_receive: int = 0
     fee: int = 1_000
@@ -106,8 +109,9 @@ class LyingNode:
     def coins(self, _name: str) -> tuple[Coin, ...]:
         self._ask()
         return tuple(
-            Coin(each, tx.outputs[each.vout].value, tx.outputs[each.vout].script, 6)
+            Coin(each, tx.outputs[each.vout].value, tx.outputs[each.vout].script, self.depths.get(each, 6))
             for each, tx in self.funds.items()
+            if not any(each in _spent(other) for txid, other in self.sent.items() if txid not in self.dropped)
         )
 
     def choose(
@@ -180,9 +184,36 @@ class LyingNode:
 
     def send(self, raw: bytes) -> str:
         self._ask()
-        txid = Transaction.parse(raw).txid_hex()
-        self.mempool[txid] = 0
+        tx = Transaction.parse(raw)
+        txid = tx.txid_hex()
+        for other, replaced in self.sent.items():
+            if other != txid and _spent(replaced) & _spent(tx):
+                self.dropped.add(other)
+        self.mempool[txid], self.sent[txid] = 0, tx
+        ours = [self.wallet.scripts(1, index).script_pubkey for index in range(20)]
+        for number, output in enumerate(tx.outputs):
+            if output.script in ours:
+                self.funds[OutPoint(tx.txid(), number)], self.depths[OutPoint(tx.txid(), number)] = tx, 0
         return self.lie_txid(txid)
+
+    def unconfirmed(self, txid: str) -> Unconfirmed | None:
+        self._ask()
+        if self.mempool.get(txid) != 0 or txid in self.dropped:
+            return None
+        family = [self.sent[txid]]
+        parents = [
+            tx for other, tx in self.sent.items() if other in {each.txid[::-1].hex() for each in _spent(family[0])}
+        ]
+        children = [tx for tx in self.sent.values() if family[0].txid() in {each.txid for each in _spent(tx)}]
+        return Unconfirmed(
+            ancestor_fees=Amount(sum(map(self._fee, family + parents))),
+            ancestor_size=sum(tx.weight().virtual_size() for tx in family + parents),
+            descendant_fees=Amount(sum(map(self._fee, family + children))),
+        )
+
+    def _fee(self, tx: Transaction) -> int:
+        spent = sum(self.funds[each].outputs[each.vout].value for each in _spent(tx))
+        return spent - sum(output.value for output in tx.outputs)
 
     def transaction(self, _name: str, txid: str) -> TransactionStatus | None:
         self._ask()
@@ -190,6 +221,10 @@ class LyingNode:
             return None
         depth = self.mempool[txid]
         return TransactionStatus(depth, 100 if depth > 0 else None, in_mempool=depth == 0)
+
+
+def _spent(tx: Transaction) -> set[OutPoint]:
+    return {each.outpoint for each in tx.inputs}
 
 
 @dataclass
@@ -271,6 +306,17 @@ class Desk:
 
     def broadcast(self, proposal: str) -> broadcast.Broadcast:
         return broadcast.broadcast(self.coordinator, proposal)
+
+    def out(self, proposal: str) -> str:
+        """Built, signed by every machine, received and sent; its transaction id."""
+        data = self.request(proposal)
+        for number in range(len(self.machines)):
+            self.receive(self.answer(data, number))
+        return self.broadcast(proposal).final.txid_hex
+
+    def row(self, proposal: str) -> ProposalRow:
+        with self.coordinator.store.read() as view:
+            return view.proposal(proposal)
 
     def state(self, proposal: str) -> str:
         with self.coordinator.store.read() as view:

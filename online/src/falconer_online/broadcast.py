@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.receive import collected_signatures
+from falconer_online.replacing import rivals
 from falconer_online.states import ProposalState
 from falconer_online.store.rows import ProposalRow
 from falconer_shared.errors import DeviceError, StateError, VerificationError
@@ -68,6 +69,9 @@ def broadcast(coordinator: Coordinator, proposal_id: str) -> Broadcast:
                 row = change.move(
                     row, ProposalState.BROADCAST, txid=final.txid_hex, final=final.raw, confirmations=0
                 )
+                # which of them confirms is not ours to say: they stay as they are until one does
+                for rival in rivals(change, row):
+                    change.set_replaced(rival, row.id)
     return Broadcast(row, final, already)
 
 
@@ -84,7 +88,7 @@ def _send(coordinator: Coordinator, final: FinalTransaction) -> bool:
         raise DeviceError(
             "broadcast-refused",
             f"the node does not take the transaction: {safe(acceptance.reason)}",
-            remedy="if its coins were spent otherwise, reject the proposal; if fees rose, raise the fee with a new one",
+            remedy="if its coins were spent otherwise, reject it; if it pays too little, falconer proposals bump raises its fee",
         )
     txid = coordinator.node.send(final.raw)
     if txid != final.txid_hex:

@@ -9,7 +9,7 @@ verified like a stranger's. Whatever the node wrote into its PSBT is thrown away
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from falconer_online.chain.node import Node
@@ -23,6 +23,7 @@ from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.roles.create import build_psbt
 from falconer_shared.text import safe
 from falconer_shared.units import Amount, FeeRate
+from falconer_shared.verify.fees import signed_weight
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
 from falconer_shared.wallet.ownership import OwnPlace
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -153,6 +154,67 @@ def _otherwise(problem: str) -> DeviceError:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OwnInput:
+    """A coin of the wallet, proven by the whole transaction that made it."""
+
+    outpoint: OutPoint
+    place: OwnPlace
+    amount: Amount
+    previous: bytes
+
+
+def prove(node: Node, wallet: RegisteredWallet, outpoints: Sequence[OutPoint]) -> tuple[OwnInput, ...]:
+    """What the wallet's coins hold, from their previous transactions.
+
+    Raises:
+        DeviceError: `node-previous-transaction`, `coin-not-ours`.
+    """
+    finder = PlaceFinder(wallet)
+    name = node_wallet_name(wallet.wallet_id)
+    found: list[OwnInput] = []
+    fetched: dict[bytes, bytes] = {}
+    for outpoint in outpoints:
+        raw = fetched.get(outpoint.txid) or node.raw_transaction(name, outpoint.txid[::-1].hex())
+        fetched[outpoint.txid] = raw
+        output = _proven_output(outpoint, raw)
+        place = finder.find(output.script)
+        if place is None:
+            raise DeviceError(
+                "coin-not-ours",
+                f"the node chose {outpoint.text()}, which this wallet's descriptor does not derive",
+            )
+        found.append(OwnInput(outpoint, place, output.value, raw))
+    return tuple(found)
+
+
+def assemble(
+    wallet: RegisteredWallet, row: WalletRow, inputs: Sequence[OwnInput], outputs: Sequence[TxOutput],
+    own: Mapping[int, OwnPlace],
+) -> VerifiedTransaction:  # fmt: skip
+    """Our own PSBT of these inputs and outputs, parsed and verified; `own` says which outputs are ours, and where.
+
+    Raises:
+        VerificationError: what `verify` refuses.
+    """
+    spent = tuple(TxInput(each.outpoint, b"", SEQUENCE) for each in inputs)
+    tx = Transaction(TX_VERSION, spent, tuple(outputs), 0)
+    built = build_psbt(tx, wallet, [(each.place, each.previous) for each in inputs], own)
+    # from its bytes, as any signer will read it: what we hold is what they get
+    return verify(UntrustedPsbt.parse(built.serialize()), wallet, known_indexes(row))
+
+
+def virtual_size(wallet: RegisteredWallet, inputs: int, scripts: Sequence[bytes]) -> int:
+    """Virtual bytes, at the worst, of a transaction from so many coins to these scripts.
+
+    Raises:
+        VerificationError: `weight-not-standard`.
+    """
+    spent = tuple(TxInput(OutPoint(bytes(32), number), b"", 0) for number in range(inputs))
+    outputs = tuple(TxOutput(Amount(0), script) for script in scripts)
+    return signed_weight(Transaction(TX_VERSION, spent, outputs, 0), wallet.descriptor).virtual_size()
+
+
 def rebuild(
     node: Node, wallet: RegisteredWallet, row: WalletRow, choice: Choice, change_index: int
 ) -> VerifiedTransaction:
@@ -161,27 +223,8 @@ def rebuild(
     Raises:
         DeviceError: `node-previous-transaction`, `coin-not-ours`. VerificationError: what `verify` refuses.
     """
-    tx = Transaction(
-        TX_VERSION, tuple(TxInput(outpoint, b"", SEQUENCE) for outpoint in choice.inputs), choice.outputs, 0
-    )
-    finder = PlaceFinder(wallet)
-    name = node_wallet_name(wallet.wallet_id)
-    inputs: list[tuple[OwnPlace, bytes]] = []
-    fetched: dict[bytes, bytes] = {}
-    for outpoint in choice.inputs:
-        raw = fetched.get(outpoint.txid) or node.raw_transaction(name, outpoint.txid[::-1].hex())
-        fetched[outpoint.txid] = raw
-        place = finder.find(_proven_output(outpoint, raw).script)
-        if place is None:
-            raise DeviceError(
-                "coin-not-ours",
-                f"the node chose {outpoint.text()}, which this wallet's descriptor does not derive",
-            )
-        inputs.append((place, raw))
     own = {} if choice.change is None else {choice.change: OwnPlace(CHANGE, change_index)}
-    built = build_psbt(tx, wallet, inputs, own)
-    # from its bytes, as any signer will read it: what we hold is what they get
-    return verify(UntrustedPsbt.parse(built.serialize()), wallet, known_indexes(row))
+    return assemble(wallet, row, prove(node, wallet, choice.inputs), choice.outputs, own)
 
 
 def _proven_output(outpoint: OutPoint, raw: bytes) -> TxOutput:

@@ -5,7 +5,7 @@ them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from falconer_online.coordinator import intent_of
 from falconer_online.jsontype import Json
@@ -61,6 +61,11 @@ def proposal_json(view: View, row: ProposalRow, verified: VerifiedTransaction) -
     return {
         "id": row.id,
         "state": row.state.value,
+        "kind": intent.kind.value,
+        "family": row.family,
+        "replaces": row.replaces,
+        "replaced_by": row.replaced_by,
+        "accelerates": row.accelerates,
         "wallet": view.wallet_by_id(row.wallet_id).name,
         "wallet_id": row.wallet_id,
         "network": intent.network.label,
@@ -84,6 +89,36 @@ def proposal_json(view: View, row: ProposalRow, verified: VerifiedTransaction) -
         "request": None if row.request_digest is None else {"id": row.id, "digest": row.request_digest},
         "reason": row.reason,
     }
+
+
+Verifier = Callable[[View, ProposalRow], VerifiedTransaction]
+"""How a stored transaction is verified again."""
+
+
+def relatives_json(view: View, row: ProposalRow, verify: Verifier) -> list[dict[str, Json]]:
+    """Those that spend the same named coin, and those made to hurry one of them; of one that stands alone nothing."""
+    relatives = (*view.family(row), *view.accelerators(row))
+    if len(relatives) == 1:
+        return []
+    found: list[dict[str, Json]] = []
+    for each in relatives:
+        verified = verify(view, each)
+        found.append(
+            {
+                "id": each.id,
+                "state": each.state.value,
+                "kind": intent_of(each).kind.value,
+                "fee": int(verified.fee),
+                "fee_rate": verified.fee_rate.text(),
+                "replaces": each.replaces,
+                "replaced_by": each.replaced_by,
+                "accelerates": each.accelerates,
+                "txid": each.txid,
+                "confirmations": each.confirmations,
+                "reason": each.reason,
+            }
+        )
+    return found
 
 
 def receipt_json(row: ReceiptRow, *, new: bool | None = None) -> dict[str, Json]:

@@ -96,13 +96,7 @@ def create(coordinator: Coordinator, wish: Wish) -> Created:
         UsageError, PolicyRefused, VerificationError, DeviceError, StateError: and nothing is held then.
     """
     check_payments(wish.payments)
-    for what, name in (("requester", wish.requester), ("strategy", wish.strategy)):
-        if not is_token(name):
-            raise UsageError(
-                "proposal-name", f"{what} '{safe(name)}' is not an id of 1 to 64 characters a-z 0-9 . _ -"
-            )
-    if len(wish.purpose) > MAX_PURPOSE:
-        raise UsageError("proposal-purpose", f"the purpose has more than {MAX_PURPOSE} characters")
+    check_wish(wish)
     with coordinator.exclusive():
         expire_due(coordinator)
         with coordinator.store.read() as view:
@@ -116,6 +110,21 @@ def create(coordinator: Coordinator, wish: Wish) -> Created:
         except (PolicyViolation, VerificationError, ApprovalError, DeviceError) as refusal:
             _record_refusal(coordinator, wish, refusal)
             raise
+
+
+def check_wish(wish: Wish) -> None:
+    """Accept the words of a wish.
+
+    Raises:
+        UsageError: `proposal-name`, `proposal-purpose`.
+    """
+    for what, name in (("requester", wish.requester), ("strategy", wish.strategy)):
+        if not is_token(name):
+            raise UsageError(
+                "proposal-name", f"{what} '{safe(name)}' is not an id of 1 to 64 characters a-z 0-9 . _ -"
+            )
+    if len(wish.purpose) > MAX_PURPOSE:
+        raise UsageError("proposal-purpose", f"the purpose has more than {MAX_PURPOSE} characters")
 
 
 def _create(
@@ -276,8 +285,9 @@ def reject(coordinator: Coordinator, proposal_id: str, reason: str) -> ProposalR
     with coordinator.exclusive():
         with coordinator.store.change(coordinator.clock()) as change:
             row = change.proposal(proposal_id)
-            coins = [outpoint for outpoint, holder in change.held(row.wallet_id).items() if holder == row.id]
+            before = change.held(row.wallet_id)
             row = change.move(row, ProposalState.REJECTED, reason=reason or "rejected")
+            coins = sorted(before.keys() - change.held(row.wallet_id).keys(), key=OutPoint.text)
         _free(coordinator, node_wallet_name(row.wallet_id), coins)
     return row
 
@@ -287,11 +297,11 @@ def expire_due(coordinator: Coordinator) -> tuple[ProposalRow, ...]:
     now = coordinator.clock()
     with coordinator.store.read() as view:
         due = [row for row in view.proposals() if row.state in MAY_EXPIRE and row.expires_at <= now]
-        held = {wallet_id: view.held(wallet_id) for wallet_id in {row.wallet_id for row in due}}
     for row in due:
         with coordinator.store.change(now) as change:
+            before = change.held(row.wallet_id)
             change.move(row, ProposalState.EXPIRED, reason=f"not signed by {format_time(row.expires_at)}")
-        coins = [outpoint for outpoint, holder in held[row.wallet_id].items() if holder == row.id]
+            coins = sorted(before.keys() - change.held(row.wallet_id).keys(), key=OutPoint.text)
         _free(coordinator, node_wallet_name(row.wallet_id), coins)
     return tuple(due)
 

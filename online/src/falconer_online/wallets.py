@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from falconer_online.chain.node import Coin, Node, Progress
 from falconer_online.coordinator import Coordinator, node_wallet_name
+from falconer_online.states import HOLDS_COINS
 from falconer_online.store.rows import FrozenRow, WalletRow
 from falconer_online.store.view import View
 from falconer_shared.bitcoin.network import Network
@@ -269,9 +270,8 @@ def change_index(coordinator: Coordinator, view: View, wallet: RegisteredWallet)
     """Our own lowest unused change index: not used on chain, and in no proposal that holds coins."""
     index = _next_index(coordinator.node, wallet, CHANGE)
     taken: set[bytes] = set()
-    held = set(view.held(wallet.wallet_id).values())
     for row in view.proposals(wallet_id=wallet.wallet_id):
-        if row.id in held:
+        if row.state in HOLDS_COINS:
             taken.update(output.script for output in UntrustedPsbt.parse(row.psbt).tx.outputs)
     while wallet.scripts(CHANGE, index).script_pubkey in taken:
         index += 1

@@ -11,7 +11,15 @@ from collections.abc import Collection, Sequence
 from time import monotonic
 
 from falconer_online.chain import pool, shape
-from falconer_online.chain.node import Acceptance, ChainStatus, Coin, Mempool, Progress, TransactionStatus
+from falconer_online.chain.node import (
+    Acceptance,
+    ChainStatus,
+    Coin,
+    Mempool,
+    Progress,
+    TransactionStatus,
+    Unconfirmed,
+)
 from falconer_online.chain.rpc import RpcClient, RpcRefusal
 from falconer_online.config import Config
 from falconer_shared.bitcoin.transaction import OutPoint
@@ -275,13 +283,21 @@ class CoreNode:
         return TransactionStatus(confirmations, height, confirmations == 0 and self._in_mempool(txid))
 
     def _in_mempool(self, txid: str) -> bool:
+        return self.unconfirmed(txid) is not None
+
+    def unconfirmed(self, txid: str) -> Unconfirmed | None:
         try:
-            self._call("getmempoolentry", txid)
+            answer = self._call("getmempoolentry", txid)
         except RpcRefusal as refusal:
             if refusal.code == _INVALID_ADDRESS_OR_KEY:
-                return False
+                return None
             raise
-        return True
+        fees = shape.field(answer, "fees", "getmempoolentry")
+        return Unconfirmed(
+            ancestor_fees=shape.sats(fees, "ancestor", "getmempoolentry"),
+            ancestor_size=shape.integer(answer, "ancestorsize", "getmempoolentry", low=1),
+            descendant_fees=shape.sats(fees, "descendant", "getmempoolentry"),
+        )
 
     def _call(self, method: str, *params: shape.Json) -> shape.Json:
         self.check_network()

@@ -63,6 +63,17 @@ class TransactionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A transaction in the mempool: fees and virtual bytes of itself and all that it depends on there, and the fees of
+    itself and all that depends on it.
+    """
+
+    ancestor_fees: Amount
+    ancestor_size: int
+    descendant_fees: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """Waiting transactions of one range of fee rates, from `lowest` up to the next layer: how many, and their
     virtual bytes.
@@ -156,6 +167,9 @@ class Node(Protocol):
 
     def pool_layers(self, bounds: Sequence[FeeRate]) -> Mempool:
         """The same with its transactions counted by fee rate; `bounds` rise and begin with 0."""
+
+    def unconfirmed(self, txid: str) -> Unconfirmed | None:
+        """A transaction in the mempool with its relatives there; None when it is not there."""
 
     def test_accept(self, raw: bytes) -> Acceptance: ...
 

@@ -9,7 +9,7 @@ import click
 
 from falconer_online.cli.options import FILE, json_option, parse_expiry
 from falconer_online.cli.session import Session, pass_session
-from falconer_online.cli.shown import report, verdicts
+from falconer_online.cli.shown import created
 from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--csv", "batch", type=FILE, metavar="FILE", help="Many payments: lines of address,sats[,label]."
+)
+@click.option(
+    "--sweep", metavar="ADDRESS", help="Pay all of --coins, or of all free coins, to this address or @NAME."
+)
+@click.option(
+    "--own", is_flag=True, help="Bring --coins, or all free coins, together; nothing leaves the wallet."
 )
 @click.option("--wallet", help="Which wallet pays (default: the only one).")
 @click.option("--fee-rate", metavar="SAT/VB", help="Default: the node's estimate.")
@@ -52,22 +58,27 @@ if TYPE_CHECKING:
 @json_option
 @pass_session
 def create(  # noqa: PLR0913, PLR0917  # one argument per option
-    session: Session, payments: tuple[str, ...], uris: tuple[str, ...], batch: Path | None, wallet: str | None,
+    session: Session, payments: tuple[str, ...], uris: tuple[str, ...], batch: Path | None, sweep: str | None,
+    own: bool, wallet: str | None,  # noqa: FBT001
     fee_rate: str | None, confirm_within: int | None, coins: tuple[str, ...], subtract_fee: bool,  # noqa: FBT001
     max_fee: int | None, expires: str | None, requester: str, strategy: str, purpose: str,
 ) -> None:  # fmt: skip
     """Propose payments: coins are chosen and held, everything is verified and judged, and the intent is
     drafted. Whatever is wrong with any payment, nothing is proposed.
     """
+    from falconer_online import moving
     from falconer_online.build import parse_fee_rate
-    from falconer_online.present import transaction_json
     from falconer_online.proposals import Wish
     from falconer_online.proposals import create as do_create
     from falconer_shared.bitcoin.transaction import OutPoint
     from falconer_shared.units import Amount
 
-    if not (payments or uris or batch):
+    if not (payments or uris or batch or sweep or own):
         raise UsageError("payment-none", "nothing to pay", remedy="--pay ADDRESS=SATS, --uri, or --csv FILE")
+    if (bool(payments or uris or batch), bool(sweep), own).count(True) > 1:
+        raise UsageError("usage", "payments, --sweep and --own are three different proposals")
+    if subtract_fee and (sweep or own):
+        raise UsageError("usage", "--subtract-fee is for payments: without one the fee is subtracted anyway")
     if fee_rate is not None and confirm_within is not None:
         raise UsageError("usage", "--fee-rate and --confirm-within both say what the fee is to be")
     coordinator = session.open()
@@ -87,29 +98,14 @@ def create(  # noqa: PLR0913, PLR0917  # one argument per option
         labels=wanted.labels,
     )
     with session.busy("choosing coins, verifying and judging"):
-        made = do_create(coordinator, wish)
-    row, judgement = made.row, made.judgement
-    proposal = report(session, coordinator, row)
-    session.say()
-    session.say(
-        f"judged at one signer's share, {judgement.spend.share.k} of {judgement.spend.share.n} "
-        f"{'(whole: the policy names mandatory signers)' if judgement.spend.share.whole else ''}".rstrip()
-    )
-    verdicts(session, judgement.as_json())
-    if judgement.needed:
-        step = f"falconer proposals request-approval {row.id}   ({judgement.needed} of {', '.join(judgement.members)})"
-    else:
-        step = f"falconer proposals approve {row.id} --generate-psbt   (the policy asks for no approval)"
-    session.next(step)
-    session.result(
-        {
-            "verdict": "accepted",
-            "transaction": transaction_json(made.verified),
-            "proposal": proposal,
-            "verdicts": judgement.as_json(),
-            "next": step,
-        }
-    )
+        if sweep is not None:
+            book = _book(coordinator, wallet, named=sweep.startswith("@"))
+            made = moving.sweep(coordinator, wish, book.destination(sweep)[1])
+        elif own:
+            made = moving.consolidate(coordinator, wish)
+        else:
+            made = do_create(coordinator, wish)
+    created(session, coordinator, made)
 
 
 class _Wanted:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @pass_session
 def show(session: Session, proposal_id: str) -> None:
     """One proposal, whole: payments, approvals, verdicts, and what happened to it."""
-    from falconer_online.present import event_json, stored_verdicts, transaction_json
+    from falconer_online.cli.shown import relatives
+    from falconer_online.present import event_json, relatives_json, stored_verdicts, transaction_json
 
     coordinator = session.open()
     refresh(session, coordinator)
@@ -32,7 +33,9 @@ def show(session: Session, proposal_id: str) -> None:
         row = view.proposal(proposal_id)
         verified = coordinator.transaction(view, row)
         events = [event_json(line) for line in view.audit_lines(subject=row.id)]
+        family = relatives_json(view, row, coordinator.transaction)
     proposal = report(session, coordinator, row)
+    relatives(session, family, row.id)
     judged = stored_verdicts(row)
     session.say()
     verdicts(session, judged)
@@ -46,6 +49,7 @@ def show(session: Session, proposal_id: str) -> None:
     session.result(
         {
             "proposal": proposal,
+            "family": list(family),
             "transaction": transaction_json(verified, row.txid),
             "verdicts": judged,
             "events": list(events),

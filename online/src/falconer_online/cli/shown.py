@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from falconer_online.cli.session import Session
@@ -13,7 +14,15 @@ from falconer_shared.units import btc, grouped
 if TYPE_CHECKING:
     from falconer_online.coordinator import Coordinator
     from falconer_online.jsontype import Json
+    from falconer_online.proposals import Created
     from falconer_online.store.rows import ProposalRow
+
+
+_KINDS = {
+    "sweep": "all that its coins hold goes to one destination",
+    "own": "nothing leaves the wallet but the fee",
+    "cancel": "brings home what the payment before it spends",
+}
 
 
 def refresh(session: Session, coordinator: Coordinator, *, aside: bool = False) -> None:
@@ -51,7 +60,14 @@ def report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict
     session.say(f"proposal   {row.id}  ({row.state})")
     session.say(f"wallet     {verified.wallet.name}")
     total = sum(int(amount) for amount, _ in intent.pays)
-    session.say(f"pays       {grouped(total)}  {btc(total)}  in {len(intent.pays)}")
+    if intent.pays:
+        least = "at least " if intent.kind.value == "sweep" else ""
+        session.say(f"pays       {least}{grouped(total)}  {btc(total)}  in {len(intent.pays)}")
+    if intent.kind.value != "pay":
+        session.say(f"kind       {intent.kind.value}: {_KINDS[intent.kind.value]}")
+    for role, other in (("replaces", row.replaces), ("hurries", row.accelerates), ("replaced", row.replaced_by)):
+        if other is not None:
+            session.say(f"{role:<11}{'by ' if role == 'replaced' else ''}{other}")
     session.say()
     for line in diagram(verified, policy.name_of_address, session.strokes()):
         session.say(f"  {line}")
@@ -72,6 +88,53 @@ def report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict
     if row.txid is not None:
         session.say(f"txid       {row.txid}  ({row.confirmations or 0} confirmations)")
     return found
+
+
+def relatives(session: Session, family: Sequence[dict[str, Json]], shown: str) -> None:
+    """The whole family of a proposal, where it has one."""
+    if not family:
+        return
+    rows = []
+    for each in family:
+        if each["accelerates"] is not None:
+            role = f"accelerates {each['accelerates']}"
+        elif each["replaces"] is not None:
+            role = f"{'cancels' if each['kind'] == 'cancel' else 'replaces'} {each['replaces']}"
+        else:
+            role = "the first"
+        mark = "  (this)" if each["id"] == shown else ""
+        rows.append((f"{each['id']}{mark}", each["state"], each["fee"], each["fee_rate"], role, each["txid"] or "-"))
+    session.say()
+    session.table(("id", "state", "fee", "sat/vB", "role", "txid"), rows)
+
+
+def created(session: Session, coordinator: Coordinator, made: Created) -> None:
+    """What a command says that made a proposal: the proposal, how it was judged, and the next step."""
+    from falconer_online.present import transaction_json
+
+    row, judgement = made.row, made.judgement
+    proposal = report(session, coordinator, row)
+    session.say()
+    session.say(
+        f"judged at one signer's share, {judgement.spend.share.k} of {judgement.spend.share.n} "
+        f"{'(whole: the policy names mandatory signers)' if judgement.spend.share.whole else ''}".rstrip()
+    )
+    verdicts(session, judgement.as_json())
+    if judgement.enough:
+        why = "the policy asks for no approval" if not judgement.needed else "approved already"
+        step = f"falconer proposals approve {row.id} --generate-psbt   ({why})"
+    else:
+        step = f"falconer proposals request-approval {row.id}   ({judgement.needed} of {', '.join(judgement.members)})"
+    session.next(step)
+    session.result(
+        {
+            "verdict": "accepted",
+            "transaction": transaction_json(made.verified),
+            "proposal": proposal,
+            "verdicts": judgement.as_json(),
+            "next": step,
+        }
+    )
 
 
 def verdicts(session: Session, judged: list[Json]) -> None:
