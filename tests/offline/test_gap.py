@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import random
+import signal as signals
 import time
 
 import pexpect
@@ -322,12 +323,16 @@ def test_a_code_is_drawn_on_a_terminal_only(signer):
     assert "terminal-needed" in done.stderr
 
 
-def test_ctrl_c_in_a_scan_leaves_nothing_behind(home, signer, request_file, tmp_path):
+@pytest.mark.parametrize("ended_by", [signals.SIGINT, signals.SIGTERM])
+def test_a_scan_that_is_stopped_leaves_nothing_behind(home, signer, request_file, tmp_path, ended_by):
     pages = codes.write_frames(tmp_path / "frames", random.Random(2).randbytes(60_000), Kind.BYTES)
     child = terminal(signer, 24, 80, "sign", "--scan", *pages, "--out", tmp_path / "answer.psbt")
     child.expect(r"\d+ of \d+ pictures")
     assert any("falconer_shared.qr.worker" in line for line in codes.processes_of(child.pid))
-    child.sendintr()
+    if ended_by is signals.SIGINT:
+        child.sendintr()
+    else:
+        child.kill(ended_by)
     child.expect(pexpect.EOF)
     assert "person-declined" in child.before
     assert "Traceback" not in child.before

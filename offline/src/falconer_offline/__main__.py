@@ -8,8 +8,12 @@ from falconer_offline import airgap
 def main() -> None:
     """Entry point of the console script. Ends the process with the exit status of docs/offline.md."""
     airgap.arm()
+    import signal
+
     from falconer_offline.cli import run
 
+    # ends like Ctrl-C: the terminal put back, the worker ended, no half-written file
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise SystemExit(run())
 
 
