@@ -65,8 +65,9 @@ class Office:
         seeds: Sequence[int] = (1,),
         now: int = NOW,
         rules: dict[str, object] | None = None,
+        identity: Identity | None = None,
     ) -> Office:
-        identity = Identity(pyrage.x25519.Identity.generate())
+        identity = identity or Identity(pyrage.x25519.Identity.generate())
         admins = [SshKey.of(name).public for name in ADMINS]
         machine = homes.create(home, wallet.network, "north", admins, identity, now)
         office = cls(home, identity, machine, wallet, PolicyDraft())
@@ -93,7 +94,7 @@ class Office:
         state = self.state()
         with change(state, self.machine) as (transaction, _):
             for seed in seeds:
-                sealed = seal_seed(seed_bytes(seed), Network.REGTEST, self.identity)
+                sealed = seal_seed(seed_bytes(seed), Network.REGTEST, self.machine.public, self.identity)
                 fingerprint = root(seed).my_fingerprint.hex()
                 transaction.run(
                     "INSERT INTO keys VALUES (?, ?, ?, ?)", f"key-{seed}", fingerprint, now, sealed
@@ -217,8 +218,9 @@ class Ring:
                 raise self.wrong
             assert record.sealed is not None
             return open_seed(
-                record.sealed, Network.REGTEST, record.fingerprint, self.office.identity, record.name
-            )
+                record.sealed, Network.REGTEST, self.office.machine.public, record.fingerprint,
+                self.office.identity, record.name,
+            )  # fmt: skip
 
         return unlock
 

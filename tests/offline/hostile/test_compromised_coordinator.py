@@ -14,6 +14,7 @@ from falconer_offline.review import judge, read_request
 from falconer_offline.session import sign_session
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
+from falconer_shared import diagram
 from falconer_shared.approval.intent import Intent
 from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.transaction import Transaction
@@ -358,15 +359,14 @@ def test_words_of_the_coordinator_stay_printable_and_short(office):
         return dataclasses.replace(request, rules=rules)
 
     judged = office.judge(office.request(alter_request=altered))
-    for line in screen.page(judged, office.state()):
-        assert all(" " <= character <= "~" for character in line.plain)
-    line = next(
-        line.plain
-        for line in screen.page(judged, office.state())
-        if "rule" in line.plain and "daily" in line.plain
-    )
-    assert line.endswith("at the coordinator")
-    assert "71000 of 300000 here" in line
+    page = [line.plain for line in screen.page(judged, office.state(), diagram.ASCII)]
+    assert all(" " <= character <= "~" for line in page for character in line)
+    place = next(number for number, line in enumerate(page) if "max_daily_spend_sats" in line)
+    assert page[place].startswith("rule")
+    assert page[place].endswith("71,000 of 300,000")
+    # theirs stands on a line of its own that says whose words it holds
+    assert page[place + 1].split(":")[0].strip() == "at the coordinator"
+    assert "approved-by-all" not in "".join(page[:place] + page[place + 2 :])
 
 
 def test_a_lock_time_is_said(office):

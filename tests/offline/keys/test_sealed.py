@@ -11,10 +11,17 @@ from falconer_shared.bitcoin.network import Network
 from falconer_shared.canonical import Writer
 from falconer_shared.errors import Malformed, SecretError
 from falconer_shared.sshsig.signature import SshSignature, verify
+from tests.support.policies import SshKey
 from tests.support.refusal import refused
 
 SEED = bytes(range(64))
 FINGERPRINT = PrivateNode.from_seed(SEED).public().fingerprint().hex()
+MACHINE = SshKey.of("machine").public
+
+
+def _key_text(version: int = 1) -> Writer:
+    writer = Writer("falconer-key", version)
+    return writer.line("network", "regtest").line("machine", MACHINE.key_hash)
 
 
 @pytest.fixture(scope="module")
@@ -94,32 +101,35 @@ def test_an_identity_is_read_strictly(identity):
 
 
 def test_a_key_file_gives_the_key_it_was_made_from(identity):
-    made = seal_seed(SEED, Network.REGTEST, identity)
-    node = open_seed(made, Network.REGTEST, FINGERPRINT, identity, "key a")
+    made = seal_seed(SEED, Network.REGTEST, MACHINE, identity)
+    node = open_seed(made, Network.REGTEST, MACHINE, FINGERPRINT, identity, "key a")
     assert node.public() == PrivateNode.from_seed(SEED).public()
 
 
 def test_a_key_file_of_another_key_or_network_is_refused(identity):
-    made = seal_seed(SEED, Network.REGTEST, identity)
+    made = seal_seed(SEED, Network.REGTEST, MACHINE, identity)
     with refused("key-other-fingerprint", SecretError):
-        open_seed(made, Network.REGTEST, "00000000", identity, "key a")
+        open_seed(made, Network.REGTEST, MACHINE, "00000000", identity, "key a")
     with refused("key-other-network", SecretError):
-        open_seed(made, Network.MAINNET, FINGERPRINT, identity, "key a")
+        open_seed(made, Network.MAINNET, MACHINE, FINGERPRINT, identity, "key a")
+    with refused("key-other-machine", SecretError):
+        open_seed(made, Network.REGTEST, SshKey.of("another").public, FINGERPRINT, identity, "key a")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         b"",
-        Writer("falconer-key").line("network", "regtest").line("seed", SEED.hex()).line("more", 1).text(),
-        Writer("falconer-key").line("network", "regtest").line("seed", SEED.hex()[2:]).text(),
-        Writer("falconer-key").line("network", "regtest").line("seed", SEED.hex().upper()).text(),
-        Writer("falconer-key", 2).line("network", "regtest").line("seed", SEED.hex()).text(),
+        _key_text().line("seed", SEED.hex()).line("more", 1).text(),
+        _key_text().line("seed", SEED.hex()[2:]).text(),
+        _key_text().line("seed", SEED.hex().upper()).text(),
+        _key_text(version=2).line("seed", SEED.hex()).text(),
+        Writer("falconer-key").line("network", "regtest").line("seed", SEED.hex()).text(),
     ],
 )
 def test_a_key_text_has_one_spelling(identity, text):
     with refused("key-file-malformed", Malformed) as caught:
-        open_seed(sealed.seal(text, identity), Network.REGTEST, FINGERPRINT, identity, "key a")
+        open_seed(sealed.seal(text, identity), Network.REGTEST, MACHINE, FINGERPRINT, identity, "key a")
     assert SEED.hex()[-16:] not in caught.value.message.lower()
 
 

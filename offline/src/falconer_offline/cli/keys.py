@@ -297,7 +297,7 @@ def xpub(shell: Shell, name: str, path_text: str, out: str | None, *, qr: bool, 
             f"{safe(path_text, 60)} is not a path of {network.label}: its second step must be {network.coin_type}h",
             remedy=f"write {format_path((path[0], HARDENED + network.coin_type, *path[2:]))}",
         )
-    node = shell.prepare(record, network)().derive_path(path)
+    node = shell.prepare(record, state)().derive_path(path)
     text = f"[{record.fingerprint}{'/' if path else ''}{format_path(path)}]{node.public().text(network)}"
     if out is not None:
         emit.write_file(out, f"{text}\n".encode("ascii"))
@@ -363,7 +363,7 @@ def _keep(
     if not typed:
         secret = shell.new_secret(f"New passphrase for key {name}: ")
         with shell.sealing():
-            sealed = seal_seed(seed, network, secret)
+            sealed = seal_seed(seed, network, state.machine, secret)
     now = shell.clock()
     with change(state, machine) as (transaction, _):
         transaction.run("INSERT INTO keys VALUES (?, ?, ?, ?)", name, fingerprint, now, sealed)

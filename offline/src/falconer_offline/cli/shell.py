@@ -319,14 +319,16 @@ class Shell:
             )
         return identity
 
-    def prepare(self, record: KeyRecord, network: Network) -> Callable[[], PrivateNode]:
-        """Ask for what opens a Bitcoin key, and give back how to open it."""
+    def prepare(self, record: KeyRecord, state: State) -> Callable[[], PrivateNode]:
+        """Ask for what opens a Bitcoin key of this state, and give back how to open it."""
         from falconer_offline import terminal
         from falconer_offline.keys.keyfile import check_fingerprint, open_seed
         from falconer_offline.keys.private import PrivateNode
         from falconer_offline.keys.sealed import Passphrase, needs_passphrase
         from falconer_offline.keys.words import check_words, seed_of
+        from falconer_offline.state import records
 
+        network, machine = records.network(state), state.machine
         self.guard_secrets(network)
         what = f"key {record.name}"
         sealed = record.sealed
@@ -342,12 +344,12 @@ class Shell:
             return from_words
         if not needs_passphrase(sealed):
             identity = self._needed_identity(what)
-            return lambda: open_seed(sealed, network, record.fingerprint, identity, what)
+            return lambda: open_seed(sealed, network, machine, record.fingerprint, identity, what)
         question = f"Passphrase of key {record.name}: "
         first = terminal.ask_secret(question)
         return lambda: _ask_until(
             question,
-            lambda typed: open_seed(sealed, network, record.fingerprint, Passphrase(typed), what),
+            lambda typed: open_seed(sealed, network, machine, record.fingerprint, Passphrase(typed), what),
             first,
         )
 

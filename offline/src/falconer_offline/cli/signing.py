@@ -174,6 +174,4 @@ class Ring:
 
     def prepare(self, record: KeyRecord) -> Callable[[], PrivateNode]:
         """Ask for what opens a key."""
-        from falconer_offline.state import records
-
-        return self._shell.prepare(record, records.network(self._state))
+        return self._shell.prepare(record, self._state)

@@ -156,7 +156,6 @@ def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> 
     Raises:
         VerificationError: `wallet-without-our-key`, `wallet-key-swapped`.
     """
-    network = records.network(state)
     by_fingerprint = {record.fingerprint: record for record in records.keys(state)}
     ours: dict[int, str] = {}
     opened = {}
@@ -165,7 +164,7 @@ def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> 
         if record is None:
             continue
         if record.name not in opened:
-            opened[record.name] = shell.prepare(record, network)()
+            opened[record.name] = shell.prepare(record, state)()
         if opened[record.name].derive_path(key.origin).public() != key.xpub:
             # our fingerprint with another key: somebody prepared this descriptor to look like ours
             raise VerificationError(

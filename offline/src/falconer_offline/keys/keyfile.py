@@ -1,7 +1,16 @@
 """What a stored key is: a canonical text `falconer-key 1` inside a sealed file.
 
+    falconer-key 1
+    network <network>
+    machine <key hash of the machine that keeps it>
+    seed <64 bytes>
+
 It holds the BIP 39 seed and not the words: a stolen file that was opened shows neither the words nor their
 passphrase.
+
+It names its machine because whoever can write to the medium, and knows what a file must be sealed to (an age
+recipient is no secret), can put a machine key and a signed state of his own there, with a policy of his own: he
+can then not have our keys signed with under it.
 """
 
 from __future__ import annotations
@@ -11,34 +20,45 @@ from falconer_offline.keys.sealed import Secret, seal, unseal
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.canonical import Reader, Writer
 from falconer_shared.errors import SecretError
+from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
 
 SEED_SIZE = 64
 MAX_KEY_TEXT = 1024
-"""Bytes of the text: it takes 200."""
+"""Bytes of the text: it takes 250."""
 
 
-def seal_seed(seed: bytes, network: Network, secret: Secret) -> bytes:
-    """A new sealed key file."""
-    return seal(_text(seed, network), secret)
+def seal_seed(seed: bytes, network: Network, machine: SshPublicKey, secret: Secret) -> bytes:
+    """A new sealed key file for the machine with this key."""
+    return seal(_text(seed, network, machine), secret)
 
 
-def open_seed(sealed: bytes, network: Network, fingerprint: str, secret: Secret, what: str) -> PrivateNode:
-    """The master key in a sealed file, which must be the one that the state names.
+def open_seed(
+    sealed: bytes, network: Network, machine: SshPublicKey, fingerprint: str, secret: Secret, what: str
+) -> PrivateNode:
+    """The master key in a sealed file, which must be the one that the state names, kept for the machine that signs the state.
 
     Raises:
-        SecretError: `passphrase-wrong`, `identity-wrong`, `key-other-fingerprint`, `key-other-network`.
+        SecretError: `passphrase-wrong`, `identity-wrong`, `key-other-fingerprint`, `key-other-network`,
+            `key-other-machine`.
         Malformed: `key-file-malformed`, `sealed-malformed`, `sealed-too-much-work`.
     """
     data = unseal(sealed, secret, what)
     reader = Reader(data, "falconer-key", where=what, rule="key-file-malformed", max_bytes=MAX_KEY_TEXT)
     label = reader.one("network")
+    kept_by = reader.one("machine")
     seed = reader.hex(reader.one("seed"), SEED_SIZE)
     if label != network.label:
         raise SecretError(
             "key-other-network", f"{what} is a key for {safe(label, 20)}, not for {network.label}"
         )
-    reader.end(_text(seed, network))
+    if kept_by != machine.key_hash:
+        raise SecretError(
+            "key-other-machine",
+            f"{what} was kept by the machine {safe(kept_by, 60)}, and this state is signed by {machine.key_hash}",
+            remedy="sign nothing with this state: somebody may have put another machine in the place of yours",
+        )
+    reader.end(_text(seed, network, machine))
     node = PrivateNode.from_seed(seed)
     check_fingerprint(node, fingerprint, what)
     return node
@@ -60,5 +80,6 @@ def check_fingerprint(node: PrivateNode, fingerprint: str, what: str) -> None:
         )
 
 
-def _text(seed: bytes, network: Network) -> bytes:
-    return Writer("falconer-key").line("network", network.label).line("seed", seed.hex()).text()
+def _text(seed: bytes, network: Network, machine: SshPublicKey) -> bytes:
+    writer = Writer("falconer-key").line("network", network.label).line("machine", machine.key_hash)
+    return writer.line("seed", seed.hex()).text()
