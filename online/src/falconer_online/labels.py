@@ -7,13 +7,17 @@ freezes nothing: that is `coin freeze`, which is audited.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
+from falconer_online.coordinator import Coordinator
 from falconer_online.jsontype import Json
 from falconer_online.store.rows import LabelRow
+from falconer_online.store.view import View
 from falconer_shared.bitcoin.address import address_of, script_of
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import OutPoint
@@ -158,3 +162,54 @@ def label_json(row: LabelRow) -> dict[str, Json]:
 
 def _malformed(problem: str) -> Malformed:
     return Malformed("label-malformed", problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an import brought: labels, lines passed over, and coins that it calls unspendable."""
+
+    labels: int
+    passed_over: int
+    unspendable: int
+
+
+def take(coordinator: Coordinator, data: bytes) -> Taken:
+    """Import a BIP 329 file, whole or not at all.
+
+    A line without a label changes none that is there (BIP 329).
+
+    Raises:
+        Malformed: `label-malformed`, `labels-too-many`.
+    """
+    rows, passed_over = read(data, coordinator.config.network)
+    with coordinator.exclusive(), coordinator.store.change(coordinator.clock()) as change:
+        check_room(change, rows)
+        before = {(row.type, row.ref): row for row in change.labels()}
+        for row in rows:
+            there = before.get((row.type, row.ref))
+            change.set_label(_over(there, row), recorded=False)
+        change.record("labels-imported", count=len(rows), sha256=hashlib.sha256(data).hexdigest())
+    return Taken(len(rows), passed_over, sum(row.spendable is False for row in rows))
+
+
+def _over(there: LabelRow | None, row: LabelRow) -> LabelRow:
+    if there is None:
+        return row
+    return LabelRow(
+        row.type,
+        row.ref,
+        row.label or there.label,
+        there.origin if row.origin is None else row.origin,
+        there.spendable if row.spendable is None else row.spendable,
+    )
+
+
+def check_room(view: View, rows: Iterable[LabelRow]) -> None:
+    """Accept labels that leave no more than `MAX_LABELS`.
+
+    Raises:
+        Malformed: `labels-too-many`.
+    """
+    together = {(row.type, row.ref) for row in (*view.labels(), *rows)}
+    if len(together) > MAX_LABELS:
+        raise Malformed("labels-too-many", f"a coordinator keeps at most {MAX_LABELS} labels", limit=MAX_LABELS)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from falconer_online.cli.options import FILE, json_option, shown
+from falconer_online.cli.complete import proposal_ids
+from falconer_online.cli.crossing import scan_options
+from falconer_online.cli.options import FILE, json_option
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import document
 from falconer_shared.errors import FalconerError, UsageError
 from falconer_shared.text import safe
-from falconer_shared.units import grouped
+from falconer_shared.units import btc, grouped
 
 if TYPE_CHECKING:
     from falconer_online.coordinator import Coordinator
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
 
 
 @click.command("receive")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE...]")
+@scan_options
 @json_option
 @pass_session
-def receive(session: Session, files: tuple[Path, ...]) -> None:
+def receive(session: Session, files: tuple[Path, ...], scan: bool, camera: int | None) -> None:  # noqa: FBT001
     """Take answers of signers: their signatures and receipts, each verified. The same answer twice changes
     nothing.
     """
     coordinator = session.open()
-    rows, receipts, warnings, complete = _receive(session, coordinator, files)
+    answers = _take(session, files, scan=scan, camera=camera)
+    rows, receipts, warnings, complete = _receive(session, coordinator, answers)
     for row in rows:
         session.say(f"proposal {row.id} is {row.state}")
         if row.state.value == "signed":
@@ -47,10 +51,11 @@ def receive(session: Session, files: tuple[Path, ...]) -> None:
 
 
 @click.command("broadcast")
-@click.argument("signed", nargs=-1, required=True, metavar="SIGNED... | ID")
+@click.argument("signed", nargs=-1, metavar="SIGNED... | ID", shell_complete=proposal_ids)
+@scan_options
 @json_option
 @pass_session
-def broadcast(session: Session, signed: tuple[str, ...]) -> None:
+def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int | None) -> None:  # noqa: FBT001
     """Finalise a signed proposal and send it. SIGNED are answer files, received first; or give the proposal's
     ID.
     """
@@ -58,13 +63,15 @@ def broadcast(session: Session, signed: tuple[str, ...]) -> None:
     from falconer_online.present import transaction_json
 
     coordinator = session.open()
-    done = do_broadcast(coordinator, _which(session, coordinator, signed))
+    proposal = _which(session, coordinator, signed, scan=scan, camera=camera)
+    with session.busy("finalising and sending"):
+        done = do_broadcast(coordinator, proposal)
     verified = done.final.signed.verified
     if done.already:
         session.say(f"The network has it already: {done.final.txid_hex}")
     else:
         session.say(f"Sent: {done.final.txid_hex}")
-    session.say(f"fee {grouped(done.final.fee)}, {done.final.fee_rate.text()} sat/vB")
+    session.say(f"fee {grouped(done.final.fee)}, {btc(done.final.fee)}, {done.final.fee_rate.text()} sat/vB")
     session.next(f"falconer proposals show {done.row.id}   (confirmations)")
     session.result(
         {
@@ -76,9 +83,11 @@ def broadcast(session: Session, signed: tuple[str, ...]) -> None:
     )
 
 
-def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...]) -> str:
-    """The proposal that is meant: by its id, or by answer files, which are received."""
-    if len(signed) == 1 and not Path(signed[0]).exists():
+def _which(
+    session: Session, coordinator: Coordinator, signed: tuple[str, ...], *, scan: bool, camera: int | None
+) -> str:
+    """The proposal that is meant: by its id, or by answer files or codes, which are received."""
+    if len(signed) == 1 and not scan and not Path(signed[0]).exists():
         with coordinator.store.read() as view:
             known = {row.id for row in view.proposals()}
         if signed[0] in known:
@@ -86,7 +95,8 @@ def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...]) 
         raise UsageError(
             "proposal-unknown", f"'{safe(signed[0])}' is neither a file nor the id of a proposal"
         )
-    rows, _, _, _ = _receive(session, coordinator, tuple(map(Path, signed)))
+    answers = _take(session, tuple(map(Path, signed)), scan=scan, camera=camera)
+    rows, _, _, _ = _receive(session, coordinator, answers)
     ids = {row.id for row in rows}
     if len(ids) != 1:
         raise UsageError(
@@ -95,23 +105,38 @@ def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...]) 
     return ids.pop()
 
 
-def _receive(
-    session: Session, coordinator: Coordinator, files: tuple[Path, ...]
-) -> tuple[list[ProposalRow], list[Json], list[str], bool]:
+def _take(
+    session: Session, files: tuple[Path, ...], *, scan: bool, camera: int | None
+) -> list[tuple[str, bytes]]:
+    """The answers, each with the name of what it came from: files, or codes."""
     from falconer_online.files import MAX_PSBT_FILE, read_file
+
+    if scan or camera is not None:
+        from falconer_online.cli.crossing import scan as do_scan
+
+        return do_scan(session, files, camera)
+    if not files:
+        raise UsageError("usage", "name the answer files", remedy="or read codes: --scan PICTURE..., --camera N")
+    return [(str(path), read_file(path, MAX_PSBT_FILE, "the answer")) for path in files]
+
+
+def _receive(
+    session: Session, coordinator: Coordinator, answers: list[tuple[str, bytes]]
+) -> tuple[list[ProposalRow], list[Json], list[str], bool]:
     from falconer_online.receive import receive as do_receive
 
-    answers = [(path, read_file(path, MAX_PSBT_FILE, "the answer")) for path in files]
     results: list[Received] = []
-    for path, data in answers:
-        try:
-            result = do_receive(coordinator, data)
-        except FalconerError as problem:
-            problem.message = f"{shown(path)}: {problem.message}"
-            problem.details["file"] = str(path)
-            raise
-        _say_received(session, path, result)
-        results.append(result)
+    with session.progress("verifying answers") as progress:
+        for name, data in answers:
+            try:
+                result = do_receive(coordinator, data)
+            except FalconerError as problem:
+                problem.message = f"{safe(name)}: {problem.message}"
+                problem.details["file"] = name
+                raise
+            _say_received(session, name, result)
+            results.append(result)
+            progress(len(results), len(answers))
     rows = {result.row.id: result.row for result in results}
     complete = {result.row.id: result.complete for result in results}
     receipts = [receipt for result in results for receipt in _receipt(coordinator, result)]
@@ -119,13 +144,13 @@ def _receive(
     return list(rows.values()), receipts, warnings, all(complete.values())
 
 
-def _say_received(session: Session, path: Path, result: Received) -> None:
+def _say_received(session: Session, name: str, result: Received) -> None:
     receipt = result.receipt
     if receipt is None:
-        session.say(f"{shown(path)}: signatures without a receipt")
+        session.say(f"{safe(name)}: signatures without a receipt")
     else:
         said = "signed" if receipt.signed else "REFUSED: " + ", ".join(receipt.refusals)
-        session.say(f"{shown(path)}: receipt {receipt.number} of {receipt.signer}: {said}")
+        session.say(f"{safe(name)}: receipt {receipt.number} of {receipt.signer}: {said}")
     if not result.new:
         session.say("  nothing in it was new")
     for warning in result.warnings:

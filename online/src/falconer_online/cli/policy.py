@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from falconer_online.cli.complete import wallet_names
+from falconer_online.cli.crossing import show as show_codes
+from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_shared.errors import StateError
@@ -115,13 +118,16 @@ def install(session: Session, policy_file: Path, signatures: tuple[Path, ...]) -
 
 
 @click.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=wallet_names)
+@show_options
 @json_option
 @pass_session
-def show(session: Session, name: str | None) -> None:
-    """The policy in force for a wallet."""
+def show(session: Session, name: str | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+    """The policy in force for a wallet; with its signatures as QR codes for falconer-offline policy install --scan."""
     from falconer_online.policies import current
+    from falconer_shared.policy.bundle import join
     from falconer_shared.policy.explain import explain
+    from falconer_shared.transport.parts import Kind
 
     coordinator = session.open()
     with coordinator.store.read() as view:
@@ -131,6 +137,7 @@ def show(session: Session, name: str | None) -> None:
     if installed is None:
         raise StateError("policy-not-installed", f"no policy is installed for wallet {row.name}")
     policy = installed.policy
+    show_codes(session, join(installed.signed), Kind.BYTES, qr=qr, images=qr_images)
     session.say(policy.text.decode("ascii"))
     for line in explain(policy, k=wallet.threshold, n=wallet.size):
         session.say(line)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from falconer_online.cli.complete import proposal_ids
+from falconer_online.cli.crossing import check_terminal, show_options
+from falconer_online.cli.crossing import show as show_codes
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import document, refresh, report, verdicts
+from falconer_online.cli.times import local_of
 from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @json_option
 @pass_session
 def show(session: Session, proposal_id: str) -> None:
@@ -45,7 +50,7 @@ def show(session: Session, proposal_id: str) -> None:
         move = (
             f"{facts.get('from')} -> {facts.get('to')}" if isinstance(facts, dict) and "to" in facts else ""
         )
-        session.say(f"{event['at']}  {event['event']}  {safe(move)}".rstrip())
+        session.say(f"{local_of(str(event['at']))}  {event['event']}  {safe(move)}".rstrip())
     session.result(
         {
             "proposal": proposal,
@@ -58,7 +63,7 @@ def show(session: Session, proposal_id: str) -> None:
 
 
 @click.command("request-approval")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option("--out", type=FILE, help="Where the intent goes (default: ID.intent.txt).")
 @json_option
 @pass_session
@@ -109,7 +114,7 @@ def request_approval(session: Session, proposal_id: str, out: Path | None) -> No
 
 
 @click.command("approve")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option(
     "--signature", "signatures", type=FILE, multiple=True, help="An approver's .sig file; again for each."
 )
@@ -148,7 +153,7 @@ def approve(  # one argument per option
     )
     written: Path | None = None
     if generate_psbt:
-        row, written = _write_request(session, coordinator, row.id, out)
+        row, written, _ = _write_request(session, coordinator, row.id, out)
     step = _next_after_approval(row, judgement.enough, written)
     session.say(f"proposal {row.id} is {row.state}")
     session.next(step)
@@ -172,7 +177,7 @@ def _next_after_approval(row: ProposalRow, enough: bool, written: Path | None) -
 
 
 @click.command("reject")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option("--reason", default="", help="Why; for people.")
 @json_option
 @pass_session
@@ -192,28 +197,43 @@ def reject(session: Session, proposal_id: str, reason: str) -> None:
 
 
 @click.command("psbt")
-@click.argument("proposal_id", metavar="ID")
-@click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt).")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
+@click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt, without --qr).")
+@show_options
 @json_option
 @pass_session
-def psbt(session: Session, proposal_id: str, out: Path | None) -> None:
-    """Write the signing request of an approved proposal, with the receipts that came in since."""
+def psbt(session: Session, proposal_id: str, out: Path | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+    """Write the signing request of an approved proposal, with the receipts that came in since; or show it as
+    QR codes.
+    """
+    from falconer_shared.transport.parts import Kind
+
+    if qr:
+        check_terminal(session)
     coordinator = session.open()
-    row, written = _write_request(session, coordinator, proposal_id, out)
-    session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
+    as_codes = qr or qr_images is not None
+    row, written, data = _write_request(session, coordinator, proposal_id, out, to_file=out is not None or not as_codes)
+    show_codes(session, data, Kind.PSBT, qr=qr, images=qr_images)
+    if written is not None:
+        session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
+    else:
+        session.next("falconer-offline sign --scan PICTURE... (or --camera N) --qr; then falconer proposals receive --scan")
     session.result(
         {
             "id": row.id,
-            "file": str(written),
+            "file": str(written) if written is not None else None,
+            "images": str(qr_images) if qr_images is not None else None,
             "request": {"id": row.id, "digest": row.request_digest},
+            "sha256": hashlib.sha256(data).hexdigest(),
             "proposal": document(coordinator, row),
         }
     )
 
 
 def _write_request(
-    session: Session, coordinator: Coordinator, proposal_id: str, out: Path | None
-) -> tuple[ProposalRow, Path]:
+    session: Session, coordinator: Coordinator, proposal_id: str, out: Path | None, *, to_file: bool = True
+) -> tuple[ProposalRow, Path | None, bytes]:
+    """Make the request where it is not made yet, and write it; the file, if any, and its bytes."""
     from falconer_online.files import write_file
     from falconer_online.request import build, export, mark_sent
 
@@ -222,6 +242,8 @@ def _write_request(
     data = export(coordinator, row)
     # sent before written: a file that exists must never belong to a proposal that counts as unseen
     row = mark_sent(coordinator, row.id)
+    if not to_file:
+        return row, None, data
     write_file(target, data)
     session.say(f"signing request written: {shown(target)} ({len(data):,} bytes)")
-    return row, target
+    return row, target, data

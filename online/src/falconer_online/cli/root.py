@@ -21,10 +21,18 @@ from falconer_shared.text import safe
 VERSION = "0.1.0"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
-_ATTRIBUTE = {"list": "list_", "compile": "compile_"}
+_ATTRIBUTE = {"list": "list_", "compile": "compile_", "set": "set_", "import": "import_"}
 """Commands whose functions cannot have their names, which Python has for itself."""
 
 _ELSEWHERE = {
+    ("home", "fee-brief"): "fees",
+    ("home", "mempool-health"): "fees",
+    ("home", "completion"): "completion",
+    ("wallet", "export"): "export",
+    ("policy", "explain"): "policy_tools",
+    ("policy", "check"): "policy_tools",
+    ("policy", "test"): "policy_tools",
+    ("policy", "import-env"): "policy_tools",
     ("proposals", "create"): "create",
     ("proposals", "list"): "lists",
     ("proposals", "stats"): "lists",
@@ -79,6 +87,9 @@ root = LazyGroup(
     table={
         "init": "Make a new coordinator: its key, its store, the administrators it trusts.",
         "status": "What there is, what it waits for, and whether the node answers.",
+        "fee-brief": "What a payment costs now, and why.",
+        "mempool-health": "How full the node's mempool is, and what that means.",
+        "completion": "The completion script for bash, zsh or fish.",
     },
     help_text="""The online coordinator of a Bitcoin treasury.
 
@@ -119,7 +130,31 @@ _GROUPS = (
             "address": "An address to be paid at.",
             "balance": "What the wallet holds, and what proposals hold of it.",
             "coins": "The wallet's coins.",
+            "export": "A wallet's public data for another program.",
         },
+    ),
+    LazyGroup(
+        module="coin",
+        name="coin",
+        help_text="Coins that are kept out of proposals.",
+        table={"freeze": "Keep a coin out of proposals.", "unfreeze": "Let proposals take it again."},
+    ),
+    LazyGroup(
+        module="labels",
+        name="labels",
+        help_text="Labels: notes for people, shared with other wallets (BIP 329). Nothing is judged by them.",
+        table={
+            "list": "All labels.",
+            "set": "Put a label on an address, a transaction or a coin.",
+            "import": "Take the labels of a BIP 329 file.",
+            "export": "All labels as a BIP 329 file.",
+        },
+    ),
+    LazyGroup(
+        module="address_book",
+        name="address-book",
+        help_text="The address book: names that the administrators signed with the policy.",
+        table={"list": "Its names and addresses."},
     ),
     LazyGroup(
         module="policy",
@@ -130,6 +165,10 @@ _GROUPS = (
             "sign": "Sign a policy as an administrator (with ssh-keygen).",
             "install": "Install a policy that its administrators signed.",
             "show": "The policy in force.",
+            "explain": "What a policy allows, in sentences.",
+            "check": "What the policy says of a payment that nobody makes.",
+            "test": "Judge a table of cases.",
+            "import-env": "Make a policy out of an environment file.",
         },
     ),
     LazyGroup(
@@ -158,6 +197,12 @@ _GROUPS = (
         name="receipt",
         help_text="Receipts: what signer machines say they did.",
         table={"list": "All receipts.", "show": "Receipts with their text."},
+    ),
+    LazyGroup(
+        module="config",
+        name="config",
+        help_text="The configuration of this coordinator.",
+        table={"import-env": "Make a config.toml out of an environment file."},
     ),
     LazyGroup(
         module="audit",

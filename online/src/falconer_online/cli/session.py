@@ -47,7 +47,8 @@ class Session:
     debug: bool = False
 
     @property
-    def _people(self) -> IO[str]:
+    def people(self) -> IO[str]:
+        """Where people read."""
         return sys.stderr if self.json else sys.stdout
 
     def open(self) -> Coordinator:
@@ -59,13 +60,13 @@ class Session:
 
     def say(self, text: str = "") -> None:
         """A line for people."""
-        click.echo(text, file=self._people)
+        click.echo(text, file=self.people)
 
     def strokes(self) -> Strokes:
         """The lines of pictures that the reader's terminal knows."""
         from falconer_shared.diagram import ASCII, UNICODE
 
-        encoding = getattr(self._people, "encoding", None) or "utf-8"
+        encoding = getattr(self.people, "encoding", None) or "utf-8"
         return UNICODE if encoding.lower().replace("-", "") == "utf8" else ASCII
 
     def warn(self, text: str) -> None:
@@ -85,7 +86,7 @@ class Session:
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table, drawn on a terminal and plain in a pipe."""
         cells = [[str(cell) for cell in row] for row in rows]
-        if self._people.isatty():
+        if self.people.isatty():
             self._drawn(columns, cells)
             return
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -104,7 +105,7 @@ class Session:
         for row in cells:
             # Text and not str: data must never be read as markup
             table.add_row(*(Text(cell) for cell in row))
-        Console(file=self._people).print(table)
+        Console(file=self.people).print(table)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from falconer_online.cli.complete import wallet_names
+from falconer_online.cli.crossing import show as show_codes
+from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
+from falconer_shared.text import safe
 from falconer_shared.units import btc, grouped
 
 FORMS = ("pkh", "sh-wpkh", "wpkh", "tr", "sh", "sh-wsh", "wsh")
@@ -116,20 +120,24 @@ def list_(session: Session) -> None:
 
 
 @click.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=wallet_names)
+@show_options
 @json_option
 @pass_session
-def show(session: Session, name: str | None) -> None:
-    """One wallet: keys, threshold, id, first addresses."""
+def show(session: Session, name: str | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+    """One wallet: keys, threshold, id, first addresses; as QR codes for falconer-offline wallet register --scan."""
+    from falconer_shared.transport.parts import Kind
+
     coordinator = session.open()
     with coordinator.store.read() as view:
         wallet = coordinator.wallet(view.wallet(name))
+    show_codes(session, f"{wallet.descriptor_text}\n".encode("ascii"), Kind.BYTES, qr=qr, images=qr_images)
     _say_wallet(session, wallet)
     session.result(_wallet_json(wallet))
 
 
 @click.command("address")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=wallet_names)
 @click.option("--new", is_flag=True, help="The next address, even if the last one was not paid yet.")
 @click.option("--index", type=int, help="That very address.")
 @json_option
@@ -147,7 +155,7 @@ def address(session: Session, name: str | None, new: bool, index: int | None) ->
 
 
 @click.command("balance")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=wallet_names)
 @json_option
 @pass_session
 def balance(session: Session, name: str | None) -> None:
@@ -162,9 +170,8 @@ def balance(session: Session, name: str | None) -> None:
         "confirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations > 0),
         "unconfirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations == 0),
         "held": sum(int(each.coin.amount) for each in found if each.held_by is not None),
-        "available": sum(
-            int(each.coin.amount) for each in found if each.held_by is None and each.coin.confirmations > 0
-        ),
+        "frozen": sum(int(each.coin.amount) for each in found if each.frozen is not None),
+        "available": sum(int(each.coin.amount) for each in found if each.free and each.coin.confirmations > 0),
     }
     for what, sats in sums.items():
         session.say(f"{what:<12} {grouped(sats):>24}  {btc(sats)}")
@@ -172,7 +179,7 @@ def balance(session: Session, name: str | None) -> None:
 
 
 @click.command("coins")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=wallet_names)
 @json_option
 @pass_session
 def coins(session: Session, name: str | None) -> None:
@@ -192,18 +199,21 @@ def coins(session: Session, name: str | None) -> None:
             "branch": each.place.branch,
             "index": each.place.index,
             "held_by": each.held_by,
+            "frozen": each.frozen is not None,
+            "reason": each.frozen.reason if each.frozen is not None else None,
         }
         for each in find(coordinator, row)
     ]
     session.table(
-        ("coin", "sats", "conf", "place", "held by"),
+        ("coin", "sats", "BTC", "conf", "place", "held by"),
         [
             (
                 each["outpoint"],
                 f"{each['sats']:,}",
+                btc(int(str(each["sats"]))).removesuffix(" BTC"),
                 each["confirmations"],
                 f"{'change' if each['branch'] else 'receive'} {each['index']}",
-                each["held_by"] or "-",
+                each["held_by"] or (f"frozen: {safe(str(each['reason']), 40)}" if each["frozen"] else "-"),
             )
             for each in found
         ],

@@ -32,8 +32,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from falconer_shared import canonical
+from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.errors import PolicyViolation
+from falconer_shared.errors import FalconerError, PolicyViolation
 from falconer_shared.policy.consistency import check_consistent, mistyped
 from falconer_shared.policy.parts import (
     MAX_ADDRESSES,
@@ -220,11 +221,21 @@ class Policy:
         )
 
     def name_of_address(self, address: str) -> str | None:
-        """The name that the address book gives to a destination, None if it has none."""
+        """The name that the address book gives to a destination, None if it has none.
+
+        An address that is named itself goes before one that lies within a named descriptor.
+        """
         for entry in self.addresses:
             if entry.address == address:
                 return entry.name
-        return None
+        within = [entry for entry in self.addresses if entry.descriptor is not None]
+        if not within:
+            return None
+        try:
+            script = script_of(address, self.network)
+        except FalconerError:
+            return None
+        return next((entry.name for entry in within if entry.covers(script)), None)
 
 
 def _read_holders(reader: canonical.Reader, key: str, limit: int) -> tuple[KeyHolder, ...]:
