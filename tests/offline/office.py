@@ -145,7 +145,8 @@ class Office:
         verified = verify(psbt, self.wallet, records.known_indexes(self.state(), self.wallet.wallet_id))
         intent = alter_intent(
             Intent(
-                kind=IntentKind.PAY, network=self.wallet.network, wallet_id=self.wallet.wallet_id, proposal="rent",
+                kind=IntentKind.PAY if verified.payments else IntentKind.OWN,
+                network=self.wallet.network, wallet_id=self.wallet.wallet_id, proposal="rent",
                 requester="agent", strategy="-", policy_version=policy.version, policy_digest=policy.digest,
                 spends=verified.inputs[0].outpoint,
                 pays=tuple((output.amount, output.address) for output in verified.payments),

@@ -54,6 +54,7 @@ def accepted(judged: Judged, state: State) -> Json:
         },
         "intent": {
             "digest": intent.digest,
+            "kind": intent.kind.value,
             "proposal": intent.proposal,
             "requester": intent.requester,
             "strategy": intent.strategy,
@@ -61,6 +62,21 @@ def accepted(judged: Judged, state: State) -> Json:
             "expires": intent.expires,
         },
         "request": judged.readable.digest,
+        "replaces": [
+            {
+                "unsigned_hash": old.unsigned_hash,
+                "at": old.at,
+                "signed": old.signed,
+                "fee_change_sats": old.fee_change,
+                "payments_changed": [
+                    {"address": each.address, "before_sats": each.before, "now_sats": each.now}
+                    for each in old.differences
+                ],
+            }
+            for old in judged.earlier.replaced
+        ],
+        "signed_before": list(judged.earlier.same),
+        "paid_before": [{"address": address, "at": at} for address, at in judged.earlier.repeats],
         "approvals": list(approved.approvals),
         "policy": {"version": policy.version, "digest": approved.policy_digest},
         "judgement": rules(approved.verdicts),

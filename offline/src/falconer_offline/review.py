@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from typing import Protocol
 
+from falconer_offline.earlier import Earlier, earlier
 from falconer_offline.state import records
 from falconer_offline.state.journal import check_clock
 from falconer_offline.state.store import State
@@ -56,12 +57,15 @@ class ReadableRequest:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An accepted request. `unsent` counts our latest receipts that the coordinator lacks."""
+    """An accepted request. `unsent` counts our latest receipts that the coordinator lacks; `earlier` is what was signed here
+    before that it replaces or repeats.
+    """
 
     readable: ReadableRequest
     checked: CheckedRequest
     approved: ApprovedTransaction
     unsent: int
+    earlier: Earlier
 
     @property
     def verified(self) -> VerifiedTransaction:
@@ -70,7 +74,7 @@ class Judged:
 
     @property
     def total(self) -> Amount:
-        """Sum of the `pay` lines, which the judgement found equal to what leaves the wallet."""
+        """Sum of the `pay` lines: what leaves the wallet besides the fee, and of a sweep the least of it."""
         return Amount(sum(amount for amount, _ in self.approved.intent.pays))
 
 
@@ -155,7 +159,7 @@ def judge(state: State, readable: ReadableRequest, now: int) -> Judged:
         request_digest=readable.digest,
     )
     check_verdicts(checked.request.rules, approved.verdicts)
-    return Judged(readable, checked, approved, unsent)
+    return Judged(readable, checked, approved, unsent, earlier(state, checked.intent, verified, now))
 
 
 def _digest(past: Sequence[records.ReceiptRecord], number: int) -> str | None:
@@ -163,14 +167,16 @@ def _digest(past: Sequence[records.ReceiptRecord], number: int) -> str | None:
 
 
 def review(judged: Judged, state: State, person: Person) -> ReviewedTransaction:
-    """Show the page and have the person type what is paid and to whom.
+    """Show the page and have the person type what is paid and to whom, or, where nothing is paid, how the intent's digest
+    ends.
 
     Raises:
         Declined: `person-declined`, `confirmation-wrong`.
     """
     person.show(judged, state)
-    person.total(judged.total)
     intent = judged.approved.intent
+    if intent.pays:
+        person.total(judged.total)
     if 1 <= len(intent.pays) <= FEW_DESTINATIONS:
         for number, (_, address) in enumerate(intent.pays, 1):
             person.ending(f"destination {number}", address)

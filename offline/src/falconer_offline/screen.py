@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from falconer_offline.earlier import Earlier
 from falconer_offline.review import Judged
 from falconer_offline.state.store import State
 from falconer_offline.times import when
@@ -94,6 +95,7 @@ def _money(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
         yield _heading(_SAYS[intent.kind])
     if intent.kind is IntentKind.SWEEP:
         yield _fact("leaves", f"{_both(verified.paid)}; what was approved is the least that arrives:")
+    yield from _earlier(judged.earlier)
     policy = judged.approved.installed.policy
     for number, (amount, address) in enumerate(intent.pays, 1):
         yield _heading(f"PAY {number}   {_both(amount)}")
@@ -106,7 +108,34 @@ def _money(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
         )
     if not judged.approved.approved:
         yield _warning("requester and strategy are unproven: nobody signed the intent")
-    yield _fact("sum", _both(judged.total))
+    if intent.pays:
+        yield _fact("sum", _both(judged.total))
+
+
+def _earlier(found: Earlier) -> Iterator[Text]:
+    """What was signed here before and is replaced, or paid again."""
+    for old in found.replaced:
+        verb = "signed" if old.signed else "perhaps signed"
+        fee = f"fee {old.fee_change:+,} sats"
+        payments = "payments CHANGED" if old.differences else "payments unchanged"
+        line = f"the transaction {verb} on {when(old.at)}: {fee}, {payments}"
+        yield _warning(f"replaces {line}") if old.differences else _fact("replaces", line)
+        for each in old.differences:
+            yield _fact("", f"{_sats(each.before)} -> {_sats(each.now)}")
+            yield _address("", each.address)
+    if found.replaced:
+        yield _fact("", "they share a coin, so one of them can confirm, and limits count them once")
+    for at in found.same:
+        yield _fact("again", f"this very transaction was written down here on {when(at)}")
+    for address, at in found.repeats:
+        yield _warning(
+            f"the same amount was paid there on {when(at)}, by a transaction that this one does NOT replace"
+        )
+        yield _address("", address)
+
+
+def _sats(sats: int) -> str:
+    return grouped(sats) if sats else "nothing"
 
 
 def _drawing(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:

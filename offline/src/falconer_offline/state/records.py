@@ -237,6 +237,12 @@ def receipts(state: State, wallet_id: str) -> tuple[ReceiptRecord, ...]:
     return tuple(found)
 
 
+def spends(state: State, wallet_id: str) -> tuple[tuple[SpendEntry, str], ...]:
+    """Every spend of a wallet that may confirm, in order, with its outcome: `RESERVED` or `SIGNED`."""
+    history = JournalHistory(state, wallet_id)
+    return tuple((_entry(row), _text(row[-1])) for row in history.rows())
+
+
 @dataclass(frozen=True, slots=True)
 class JournalHistory:
     """The journal as a `SpendHistory`: of a snapshot, and of one wallet."""
@@ -246,7 +252,7 @@ class JournalHistory:
 
     def entries(self, since: int) -> Sequence[SpendEntry]:
         """Every spend that may confirm and was reserved after `since`; the released ones cannot confirm."""
-        return [_entry(row) for row in self._rows() if _number(row[-2]) > since]
+        return [_entry(row) for row in self.rows() if _number(row[-2]) > since]
 
     def used(self, scripts: Collection[bytes], besides: OutPoint) -> frozenset[bytes]:
         """Those of `scripts` that another spend of this machine touched."""
@@ -256,12 +262,13 @@ class JournalHistory:
         """Whether this machine saw another spend approved for this requester and strategy."""
         return self._recorded().approved_before(requester, strategy, besides)
 
-    def _rows(self) -> Sequence[Row]:
+    def rows(self) -> Sequence[Row]:
+        """The rows of this wallet's spends; the released ones left out."""
         return [row for row in self.state.rows["spends"] if row[1] == self.wallet_id and row[-1] != RELEASED]
 
     def _recorded(self) -> Recorded:
         """All of it: the snapshot is in memory as a whole, so that one pass over it answers every question."""
-        return Recorded.of(map(_entry, self._rows()))
+        return Recorded.of(map(_entry, self.rows()))
 
 
 def _entry(row: Row) -> SpendEntry:
