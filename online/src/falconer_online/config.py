@@ -235,7 +235,7 @@ def render(network: Network, node: NodeConfig) -> str:
     """The text of a new `config.toml`."""
     lines = [
         "# Falconer, the coordinator. No secret belongs in this file.",
-        f"network = {_toml(network.label)}",
+        f"network = {toml_string(network.label)}",
         "# Confirmations after which a broadcast counts as confirmed.",
         f"confirmations = {default_confirmations(network)}",
         "# How long an intent may be signed, and the blocks a fee aims at, when nothing is said.",
@@ -243,15 +243,15 @@ def render(network: Network, node: NodeConfig) -> str:
         f"fee_target_blocks = {DEFAULT_FEE_TARGET_BLOCKS}",
         "",
         "[node]",
-        f"url = {_toml(node.url)}",
+        f"url = {toml_string(node.url)}",
     ]
     if node.cookie is not None:
-        lines.append(f"cookie = {_toml(str(node.cookie))}")
+        lines.append(f"cookie = {toml_string(str(node.cookie))}")
     lines.append(f"timeout_seconds = {node.timeout_seconds}")
     return "\n".join(lines) + "\n"
 
 
-def _toml(text: str) -> str:
+def toml_string(text: str) -> str:
     """A TOML basic string: quotes, backslashes and control characters escaped (TOML 1.0, string)."""
     pieces = []
     for character in text:

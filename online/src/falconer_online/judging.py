@@ -13,6 +13,7 @@ from falconer_online.jsontype import Json
 from falconer_shared.approval.intent import Intent
 from falconer_shared.approval.quorum import Approval, identify
 from falconer_shared.errors import ApprovalError, PolicyViolation
+from falconer_shared.policy.document import Policy
 from falconer_shared.policy.engine import PolicyRefused, evaluate, spend_of, tier_of
 from falconer_shared.policy.history import SpendHistory
 from falconer_shared.policy.signed import InstalledPolicy
@@ -110,6 +111,11 @@ def judge(
     policy = installed.policy
     names = identify(intent, policy.approver_keys(), approvals)
     spend = spend_of(verified, intent, policy, history, approvers=frozenset(names), outlook=outlook, now=now)
+    return judge_spend(policy, spend, names)
+
+
+def judge_spend(policy: Policy, spend: Spend, names: Sequence[str]) -> Judgement:
+    """Judge plain facts; `names` are those who approved."""
     whole = evaluate(policy, replace(spend, share=replace(spend.share, whole=True)))
     unapproved = evaluate(policy, replace(spend, approvers=frozenset()))
     asks = any(each.rule in APPROVAL_RULES and each.outcome is Outcome.FAIL for each in unapproved)
@@ -120,5 +126,5 @@ def judge(
         whole_limits={each.rule: each.limit for each in whole},
         needed=0 if tier is None else tier.k,
         members=() if tier is None else tuple(sorted(policy.members(tier.group))),
-        approved_by=names,
+        approved_by=tuple(names),
     )

@@ -21,6 +21,7 @@ from dataclasses import InitVar, dataclass
 
 from falconer_shared.approval.intent import Intent, check_intent
 from falconer_shared.approval.quorum import Approval, identify
+from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.errors import ApprovalError, Detail, FalconerError, PolicyViolation
 from falconer_shared.policy.document import ApprovalTier, Policy
 from falconer_shared.policy.history import SpendEntry, SpendHistory
@@ -56,9 +57,11 @@ __all__ = [
     "Spend",
     "Verdict",
     "approve",
+    "decided",
     "evaluate",
     "is_approved",
     "lookback",
+    "recall",
     "share_of",
     "spend_of",
     "tier_of",
@@ -148,7 +151,15 @@ def spend_of(
         StateError: what the history raises.
     """
     wallet = verified.wallet
-    scripts = {output.script for output in verified.outputs}
+    past = recall(
+        policy,
+        history,
+        anchor=intent.spends,
+        scripts={output.script for output in verified.outputs},
+        requester=intent.requester,
+        strategy=intent.strategy,
+        now=now,
+    )
     return Spend(
         kind=intent.kind,
         anchor=intent.spends,
@@ -165,18 +176,54 @@ def spend_of(
         strategy=intent.strategy,
         not_before=intent.not_before,
         expires=intent.expires,
-        decided=max(intent.not_before, now - WEEK_SECONDS),
-        entries=tuple(history.entries(now - lookback(policy))),
-        # asked only for a rule that wants to know: these look through the whole history
-        used=history.used(scripts, intent.spends) if policy.rule("no_address_reuse") is True else frozenset(),
-        strategy_known=(
-            policy.rule("auto_approve_new_strategies") is False
-            and history.approved_before(intent.requester, intent.strategy, intent.spends)
-        ),
+        decided=decided(intent.not_before, now),
+        entries=past.entries,
+        used=past.used,
+        strategy_known=past.strategy_known,
         outlook=outlook,
         now=now,
         share=share_of(policy, wallet.threshold, wallet.size),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the rules of a policy want to know of a history about one transaction."""
+
+    entries: tuple[SpendEntry, ...]
+    used: frozenset[bytes]
+    strategy_known: bool
+
+
+def recall(
+    policy: Policy,
+    history: SpendHistory,
+    *,
+    anchor: OutPoint,
+    scripts: AbstractSet[bytes],
+    requester: str,
+    strategy: str,
+    now: int,
+) -> Past:
+    """Ask a history about a transaction whose outputs go to `scripts`.
+
+    Raises:
+        StateError: what the history raises.
+    """
+    return Past(
+        entries=tuple(history.entries(now - lookback(policy))),
+        # asked only for a rule that wants to know: these look through the whole history
+        used=history.used(scripts, anchor) if policy.rule("no_address_reuse") is True else frozenset(),
+        strategy_known=(
+            policy.rule("auto_approve_new_strategies") is False
+            and history.approved_before(requester, strategy, anchor)
+        ),
+    )
+
+
+def decided(not_before: int, now: int) -> int:
+    """When a requester asked for something, as far as it can be believed (`Spend.decided`)."""
+    return max(not_before, now - WEEK_SECONDS)
 
 
 def lookback(policy: Policy) -> int:
