@@ -19,7 +19,7 @@ from falconer_offline.keys.private import PrivateNode
 from falconer_offline.keys.sealed import Secret, seal, unseal
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.canonical import Reader, Writer
-from falconer_shared.errors import SecretError
+from falconer_shared.errors import Malformed, SecretError
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.text import safe
 
@@ -44,10 +44,7 @@ def open_seed(
         Malformed: `key-file-malformed`, `sealed-malformed`, `sealed-too-much-work`.
     """
     data = unseal(sealed, secret, what)
-    reader = Reader(data, "falconer-key", where=what, rule="key-file-malformed", max_bytes=MAX_KEY_TEXT)
-    label = reader.one("network")
-    kept_by = reader.one("machine")
-    seed = reader.hex(reader.one("seed"), SEED_SIZE)
+    label, kept_by, seed = _read(data, what)
     if label != network.label:
         raise SecretError(
             "key-other-network", f"{what} is a key for {safe(label, 20)}, not for {network.label}"
@@ -58,7 +55,8 @@ def open_seed(
             f"{what} was kept by the machine {safe(kept_by, 60)}, and this state is signed by {machine.key_hash}",
             remedy="sign nothing with this state: somebody may have put another machine in the place of yours",
         )
-    reader.end(_text(seed, network, machine))
+    if _text(seed, network, machine) != data:
+        raise _malformed(what)
     node = PrivateNode.from_seed(seed)
     check_fingerprint(node, fingerprint, what)
     return node
@@ -78,6 +76,24 @@ def check_fingerprint(node: PrivateNode, fingerprint: str, what: str) -> None:
             f"{what} has fingerprint {fingerprint}, and this gives {found}",
             remedy="check the words and their BIP 39 passphrase",
         )
+
+
+def _read(data: bytes, what: str) -> tuple[str, str, bytes]:
+    """Network, machine and seed of a key text."""
+    try:
+        reader = Reader(data, "falconer-key", where=what, rule="key-file-malformed", max_bytes=MAX_KEY_TEXT)
+        return reader.one("network"), reader.one("machine"), reader.hex(reader.one("seed"), SEED_SIZE)
+    except Malformed:
+        # the reader quotes the line at fault: here that may be the seed
+        raise _malformed(what) from None
+
+
+def _malformed(what: str) -> Malformed:
+    return Malformed(
+        "key-file-malformed",
+        f"what is sealed as {what} is not the text of a key as this version writes it",
+        remedy="take the key off with key remove, and import its words again",
+    )
 
 
 def _text(seed: bytes, network: Network, machine: SshPublicKey) -> bytes:
