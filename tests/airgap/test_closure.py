@@ -81,3 +81,20 @@ def test_every_module_of_the_program_imports_without_the_network():
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 50
+
+
+def test_time_zones_are_read_behind_the_walls_and_load_no_network_module():
+    """They are imported when a policy first asks for one, so that the walk above does not see it."""
+    program = (
+        "import sys\n"
+        "from falconer_offline import airgap\n"
+        "airgap.arm()\n"
+        "from falconer_shared.policy.zones import local_time\n"
+        "print(local_time('Europe/Berlin', 1_800_000_000).text)\n"
+        "print(' '.join(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown, loaded = done.stdout.splitlines()
+    assert shown == "09:00"
+    assert sorted(set(loaded.split()) & {*FORBIDDEN, "importlib.metadata"}) == []

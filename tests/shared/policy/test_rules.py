@@ -8,7 +8,7 @@ import pytest
 
 from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.policy.destinations import REACH
+from falconer_shared.policy.destinations import REACH, Reach, reach_of
 from falconer_shared.policy.spend import Outcome, Outlook, Payment, Share
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -535,3 +535,17 @@ def test_a_pool_without_a_maximum_is_not_seen():
     by = policy(max_mempool_congestion_percent=50)
     for outlook in (Outlook(mempool_bytes=1), Outlook(mempool_bytes=1, mempool_limit=0)):
         assert outcome("max_mempool_congestion_percent", by, spend(outlook=outlook)) == "unseen"
+
+
+def test_a_descriptor_is_searched_as_far_as_needed_and_no_further():
+    node = RegisteredWallet.register("partner", Network.REGTEST, wpkh_descriptor(9)).descriptor
+    reach = Reach(node)
+    assert to_partner(0).script in reach
+    assert reach.derived == 1
+    assert to_partner(4).script in reach
+    assert reach.derived == 5
+    assert script(0) not in reach
+    assert reach.derived == REACH
+    again = RegisteredWallet.register("again", Network.REGTEST, wpkh_descriptor(9))
+    # what was derived once is remembered, by whatever policy asks
+    assert reach_of(again.descriptor_text, node) is reach_of(again.descriptor_text, again.descriptor)

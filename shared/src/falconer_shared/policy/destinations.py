@@ -22,17 +22,17 @@ MAX_DESCRIPTOR_KEYS = 10
 class Reach:
     """The scripts of one descriptor, derived so far. A cache and nothing else."""
 
-    __slots__ = ("_deriver", "_next", "_scripts")
+    __slots__ = ("_deriver", "_scripts", "derived")
 
     def __init__(self, node: Node) -> None:
         self._deriver = Deriver(node)
         self._scripts: set[bytes] = set()
-        self._next = 0
+        self.derived = 0
 
     def __contains__(self, script: bytes) -> bool:
-        while script not in self._scripts and self._next < REACH:
-            self._scripts.add(self._deriver.scripts(RECEIVE, self._next).script_pubkey)
-            self._next += 1
+        while script not in self._scripts and self.derived < REACH:
+            self._scripts.add(self._deriver.scripts(RECEIVE, self.derived).script_pubkey)
+            self.derived += 1
         return script in self._scripts
 
 
@@ -40,9 +40,8 @@ _REACHES: dict[str, Reach] = {}
 _MAX_REMEMBERED = 4 * MAX_DESCRIPTOR_KEYS
 
 
-def reach_of(node: Node) -> Reach:
-    """The reach of a descriptor, the same object for the same descriptor."""
-    text = node.text()
+def reach_of(text: str, node: Node) -> Reach:
+    """The reach of a descriptor and its canonical text: the same object for the same text."""
     if text not in _REACHES:
         if len(_REACHES) >= _MAX_REMEMBERED:
             _REACHES.clear()

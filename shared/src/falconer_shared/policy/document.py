@@ -16,12 +16,12 @@ policy's name. Every line has one place and every list one order (names ascendin
     mandatory-signer <name>                     *
     operator <name> <ssh key>                   *
     coordinator <ssh key>
-    address <name> <address>                    *
+    address <name> <address or descriptor>      *
     rule <name> <value or ->                    every rule, alphabetical
 
 What contradicts itself is refused when it is built (`consistency`): names that repeat or are out of order; a key in two places
 where one is meant; groups, quorums and mandatory signers that name nobody or that can never be met; addresses of another network
-or named twice; rule values of another type, rules that cannot be judged yet, and rules that contradict the rest.
+or named twice; rule values of another type, and rules that contradict the rest.
 
 What this module does not do: it believes no text. Whether administrators signed it is `signed`'s question.
 """

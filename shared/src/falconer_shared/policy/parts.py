@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from falconer_shared.bitcoin.address import address_of, script_of
 from falconer_shared.bitcoin.network import Network
@@ -68,11 +69,18 @@ class NamedAddress:
 
     def covers(self, script: bytes) -> bool:
         """Whether this is the destination that `script` pays; of a descriptor, within its reach."""
-        return script == self.script if self.descriptor is None else script in reach_of(self.descriptor)
+        return (
+            script == self.script
+            if self.descriptor is None
+            else script in reach_of(self.address, self.descriptor)
+        )
 
 
+@lru_cache(maxsize=4 * MAX_ADDRESSES)
 def named_address(name: str, address: str, network: Network) -> NamedAddress:
     """An address book entry in its one spelling. A descriptor comes with its checksum, and is spelt canonically here.
+
+    Remembered, because a policy is built from its text several times, and reading a descriptor takes milliseconds.
 
     Raises:
         Malformed: `policy-address-spelling`, and what reading the address or descriptor raises.
