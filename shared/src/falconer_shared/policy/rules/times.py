@@ -24,7 +24,7 @@ class AllowedHoursStart:
         if hours is None:
             return unset(self)
         start, _, local = hours
-        if _inside(hours) or local.minute >= minutes(start):
+        if _around_midnight(hours) or local.minute >= minutes(start):
             return passed(self, local.text, start)
         return Verdict(
             self.name,
@@ -48,7 +48,7 @@ class AllowedHoursEnd:
         if hours is None:
             return unset(self)
         _, end, local = hours
-        if _inside(hours) or local.minute <= minutes(end):
+        if _around_midnight(hours) or local.minute <= minutes(end):
             return passed(self, local.text, end)
         return Verdict(
             self.name,
@@ -168,9 +168,10 @@ def _hours(policy: Policy, spend: Spend) -> tuple[str, str, LocalTime] | None:
     return str(start), str(end), local_time(_zone(policy), spend.now)
 
 
-def _inside(hours: tuple[str, str, LocalTime]) -> bool:
+def _around_midnight(hours: tuple[str, str, LocalTime]) -> bool:
+    """Whether the hours reach over midnight, and it is one of them."""
     start, end, local = minutes(hours[0]), minutes(hours[1]), hours[2].minute
-    return start <= local <= end if start < end else local >= start or local <= end
+    return start > end and (local >= start or local <= end)
 
 
 def _zone(policy: Policy) -> str:
