@@ -8,6 +8,7 @@ import click
 
 from falconer_online.cli.options import json_option
 from falconer_online.cli.session import Session, pass_session
+from falconer_online.cli.times import local_of
 from falconer_shared.text import safe
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def show(session: Session, proposal: str | None) -> None:
             if isinstance(facts, dict)
             else ""
         )
-        session.say(f"{record['n']:>6}  {record['at']}  {record['event']}  {words}".rstrip())
+        session.say(f"{record['n']:>6}  {local_of(str(record['at']))}  {record['event']}  {words}".rstrip())
     session.say(f"{size} records, root {root}")
     session.result({"records": list(records), "size": size, "root": root})
 
@@ -47,7 +48,7 @@ def verify(session: Session) -> None:
     from falconer_online.audit import verify as do_verify
 
     coordinator = session.open()
-    with coordinator.store.read() as view:
+    with session.busy("reading the log again"), coordinator.store.read() as view:
         size, root = do_verify(view)
     session.say(f"The audit log holds: {size} records, root {root}")
     session.say(

@@ -76,7 +76,8 @@ def status(session: Session) -> None:
     try:
         chain = coordinator.node.status()
         coordinator.node.check_network()
-        changed = refresh(coordinator)
+        with session.busy("asking the node for confirmations"):
+            changed = refresh(coordinator)
         with coordinator.exclusive(), coordinator.store.read() as view:
             for row in view.wallets():
                 reconcile_locks(coordinator, view, row)

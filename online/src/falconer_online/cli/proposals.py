@@ -237,7 +237,8 @@ def _write_request(
     from falconer_online.files import write_file
     from falconer_online.request import build, export, mark_sent
 
-    row = build(coordinator, proposal_id)
+    with session.busy("judging and signing the request"):
+        row = build(coordinator, proposal_id)
     target = out or Path(f"{row.id}.psbt")
     data = export(coordinator, row)
     # sent before written: a file that exists must never belong to a proposal that counts as unseen

@@ -8,6 +8,7 @@ import click
 
 from falconer_online.cli.options import json_option
 from falconer_online.cli.session import Session, pass_session
+from falconer_online.cli.times import local_of
 from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 
@@ -29,7 +30,7 @@ def list_(session: Session, signer: str | None) -> None:
     session.table(
         ("signer", "number", "verdict", "proposal", "judged"),
         [
-            (each["signer"], each["number"], each["verdict"], each["proposal"] or "-", each["judged"])
+            (each["signer"], each["number"], each["verdict"], each["proposal"] or "-", local_of(str(each["judged"])))
             for each in found
         ],
     )

@@ -165,7 +165,8 @@ def balance(session: Session, name: str | None) -> None:
     coordinator = session.open()
     with coordinator.store.read() as view:
         row = view.wallet(name)
-    found = find(coordinator, row)
+    with session.busy("asking the node for coins"):
+        found = find(coordinator, row)
     sums = {
         "confirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations > 0),
         "unconfirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations == 0),
@@ -190,6 +191,8 @@ def coins(session: Session, name: str | None) -> None:
     with coordinator.store.read() as view:
         row = view.wallet(name)
     wallet = coordinator.wallet(row)
+    with session.busy("asking the node for coins"):
+        there = find(coordinator, row)
     found: list[dict[str, Json]] = [
         {
             "outpoint": each.coin.outpoint.text(),
@@ -202,7 +205,7 @@ def coins(session: Session, name: str | None) -> None:
             "frozen": each.frozen is not None,
             "reason": each.frozen.reason if each.frozen is not None else None,
         }
-        for each in find(coordinator, row)
+        for each in there
     ]
     session.table(
         ("coin", "sats", "BTC", "conf", "place", "held by"),
