@@ -301,8 +301,12 @@ class Treasury:
         self.coordinator.json("proposals", "approve", proposal, "--generate-psbt", "--out", out)
         return out
 
-    def confirmation(self, pays: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
-        """What the person types from the approvers' paper: the sum, and the end of each destination."""
+    def confirmation(self, pays: Sequence[tuple[str, int]], digest: str = "") -> list[tuple[str, str]]:
+        """What the person types from the approvers' paper: the sum, and the end of each destination; where nothing is
+        paid, the end of the intent's digest.
+        """
+        if not pays:
+            return [("Last 4 characters of the intent digest: ", digest[-4:])]
         return [
             ("Sum of the payments in satoshis: ", str(sum(sats for _, sats in pays))),
             *(
@@ -311,17 +315,36 @@ class Treasury:
             ),
         ]
 
-    def sign(self, signer: Signer, request: Path, pays: Sequence[tuple[str, int]]) -> tuple[Path, Outcome]:
+    def sign(
+        self, signer: Signer, request: Path, pays: Sequence[tuple[str, int]], digest: str = ""
+    ) -> tuple[Path, Outcome]:
         out = request.with_name(f"{request.stem}.{signer.name}.answer.psbt")
         outcome = signer.run(
             "sign", request, "--out", out,
             answers=[
-                *self.confirmation(pays),
+                *self.confirmation(pays, digest),
                 *self.machine_passphrase(signer),
                 *self.key_passphrase(signer),
             ],
         )  # fmt: skip
         return out, outcome
+
+    def send(self, proposal: dict[str, Any], signers: Sequence[Signer] = ()) -> Outcome:
+        """One proposal to its signers, back, and to the network, unconfirmed; what the last signer showed."""
+        request = self.export(proposal["id"])
+        pays = [(each["address"], each["sats"]) for each in proposal["payments"]]
+        answers = []
+        for signer in signers or self.signers[: self.threshold or 1]:
+            answer, outcome = self.sign(signer, request, pays, proposal["intent_digest"])
+            answers.append(answer)
+        self.coordinator.json("proposals", "receive", *answers)
+        self.coordinator.json("proposals", "broadcast", proposal["id"])
+        return outcome
+
+    def shown(self, proposal: str) -> dict[str, Any]:
+        """What `proposals show` says of it."""
+        found: dict[str, Any] = self.coordinator.json("proposals", "show", proposal)
+        return found
 
     def refuse(self, signer: Signer, request: Path, expect: int) -> Outcome:
         """A request that this signer must refuse. The machine key signs the receipt that says so."""
