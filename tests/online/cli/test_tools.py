@@ -177,7 +177,8 @@ def test_fees_and_the_pool_of_a_real_node(
     layers = brief.json["layers"]
     assert sum(each["transactions"] for each in layers) == brief.json["mempool"]["transactions"]
     assert sum(each["vbytes"] for each in layers) == brief.json["mempool"]["vbytes"]
-    assert "transactions wait" in brief.stderr
+    assert " unconfirmed: " in brief.stderr
+    assert "behind nothing" in brief.stderr
     # what it says of the next payment is what that payment costs, for the same coins and destination at that rate
     one = brief.json["next_payment"][0]
     taproot = "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gma6"

@@ -57,7 +57,7 @@ def fee_brief(session: Session, wallet: str | None) -> None:
 
 def _layers_in_words(mempool: Mempool) -> list[str]:
     """The histogram, dearest first: what stands before a payment is what is above its line."""
-    lines = [f"{mempool.transactions:,} transactions wait: {_blocks(mempool.virtual_bytes)}."]
+    lines = [f"{_transactions(mempool.transactions)} unconfirmed: {_blocks(mempool.virtual_bytes)}."]
     if mempool.layers is None:
         return [*lines, "This node does not say at which fee rates."]
     before = 0
@@ -65,7 +65,7 @@ def _layers_in_words(mempool: Mempool) -> list[str]:
     for layer, upper in reversed(rows):
         if layer.transactions:
             lines.append(
-                f"{_range(layer, upper)}: {layer.transactions:,} transactions, {_blocks(layer.virtual_bytes)}, "
+                f"{_range(layer, upper)}: {_transactions(layer.transactions)}, {_blocks(layer.virtual_bytes)}, "
                 f"behind {_blocks(before)}"
             )
         before += layer.virtual_bytes
@@ -76,6 +76,10 @@ def _range(layer: Layer, upper: FeeRate | None) -> str:
     if upper is None:
         return f"{layer.lowest.text()} sat/vB and more"
     return f"{layer.lowest.text()} to {upper.text()} sat/vB" if layer.lowest else f"less than {upper.text()} sat/vB"
+
+
+def _transactions(count: int) -> str:
+    return f"{count:,} transaction{'' if count == 1 else 's'}"
 
 
 def _blocks(virtual_bytes: int) -> str:
@@ -152,7 +156,7 @@ def mempool_health(session: Session) -> None:
         f"({mempool.usage:,} of {mempool.maximum:,} bytes of memory)"
     )
     session.say(f"minimum fee  {mempool.minimum.text()} sat/vB  (a payment of 200 vB: {grouped(_least(mempool))})")
-    session.say(f"unconfirmed  {mempool.transactions:,} transactions, {_blocks(mempool.virtual_bytes)}")
+    session.say(f"unconfirmed  {_transactions(mempool.transactions)}, {_blocks(mempool.virtual_bytes)}")
     session.result({"verdict": verdict.verdict, "sentence": verdict.sentence, "mempool": _mempool_json(mempool)})
 
 

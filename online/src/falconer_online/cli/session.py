@@ -91,7 +91,11 @@ class Session:
             return
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
-            self.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            lined = [
+                cell.rjust(width) if _is_number(column) else cell.ljust(width)
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            ]
+            self.say("  ".join(lined).rstrip())
 
     def _drawn(self, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
         from rich import box
@@ -101,7 +105,7 @@ class Session:
 
         table = Table(box=box.SIMPLE_HEAD)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", justify="right" if _is_number(column) else "left")
         for row in cells:
             # Text and not str: data must never be read as markup
             table.add_row(*(Text(cell) for cell in row))
@@ -162,6 +166,11 @@ class Session:
         if self.json:
             click.echo(json.dumps({"verdict": "refused", "rules": list(rules)}, indent=2))
         return problem.EXIT_STATUS
+
+
+def _is_number(column: str) -> bool:
+    """Columns whose digits stand under each other."""
+    return column.rpartition(", ")[2] in {"sats", "BTC", "count", "conf", "blocks", "number", "payments"}
 
 
 class _Bar:

@@ -62,7 +62,7 @@ def report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict
     total = sum(int(amount) for amount, _ in intent.pays)
     if intent.pays:
         least = "at least " if intent.kind.value == "sweep" else ""
-        session.say(f"pays       {least}{grouped(total)}  {btc(total)}  in {len(intent.pays)}")
+        session.say(f"pays       {least}{grouped(total)}  {btc(total)}  in {_payments(len(intent.pays))}")
     if intent.kind.value != "pay":
         session.say(f"kind       {intent.kind.value}: {_KINDS[intent.kind.value]}")
     for role, other in (("replaces", row.replaces), ("hurries", row.accelerates), ("replaced", row.replaced_by)):
@@ -135,6 +135,10 @@ def created(session: Session, coordinator: Coordinator, made: Created) -> None:
             "next": step,
         }
     )
+
+
+def _payments(count: int) -> str:
+    return f"{count} payment{'' if count == 1 else 's'}"
 
 
 def verdicts(session: Session, judged: list[Json]) -> None:
