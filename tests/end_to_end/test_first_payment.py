@@ -140,7 +140,9 @@ def test_person_who_types_something_else(house: Treasury, supplier: str):
     after = house.signers[0].run("journal", "show", json_output=True).json
     # a "no" is written down with a receipt, and reserves nothing
     new = [entry for entry in after["entries"] if entry not in before["entries"]]
-    assert [(entry["event"], entry["facts"]["reasons"]) for entry in new] == [("refused", "confirmation-wrong")]
+    assert [(entry["event"], entry["facts"]["reasons"]) for entry in new] == [
+        ("refused", "confirmation-wrong")
+    ]
     told = house.coordinator.json("proposals", "receive", out)
     assert [receipt["verdict"] for receipt in told["receipts"]] == ["refused"]
     house.coordinator.json("proposals", "reject", created["id"])
@@ -168,9 +170,13 @@ def test_demo_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert status == 0, printed.out + printed.err
     told = json.loads(out.read_text())
     assert told["outcome"] == "done"
-    assert [payment["confirmations"] for payment in told["payments"]] == [1] * 4
+    assert len(told["payments"]) == 12
+    assert all(payment["confirmations"] >= 1 for payment in told["payments"])
     assert [refusal["rule"] for refusal in told["refusals"]] == [
         "change-not-derived",
         "input-witness-utxo-differs",
         "policy-daily-limit",
+        "output-own-beyond-gap",
+        "sighash-not-all",
+        "intent-coin-not-spent",
     ]

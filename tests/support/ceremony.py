@@ -349,9 +349,8 @@ class Treasury:
     def refuse(self, signer: Signer, request: Path, expect: int) -> Outcome:
         """A request that this signer must refuse. The machine key signs the receipt that says so."""
         out = request.with_name(f"{request.stem}.{signer.name}.refusal.psbt")
-        return signer.run(
-            "sign", request, "--out", out, answers=self.machine_passphrase(signer), expect=expect
-        )
+        answers = self.machine_passphrase(signer)
+        return signer.run("sign", request, "--out", out, answers=answers, expect=expect, json_output=True)
 
     def finish(self, proposal: str, answers: Sequence[Path]) -> dict[str, Any]:
         """Take the answers back, broadcast, and mine a block."""
