@@ -11,6 +11,8 @@ from falconer_online.accelerating import accelerate
 from falconer_online.coordinator import intent_of
 from falconer_online.proposals import Created, Wish, reject
 from falconer_online.replacing import bump, cancel
+from falconer_online.selection import Filter, Sum, select, sums
+from falconer_online.states import ProposalState
 from falconer_online.store.rows import ProposalRow
 from falconer_online.watch import refresh
 from falconer_shared.approval.intent import IntentKind
@@ -19,6 +21,7 @@ from falconer_shared.policy.engine import PolicyRefused
 from falconer_shared.units import FeeRate
 from tests.online.desk import Desk
 from tests.support.refusal import refused
+from tests.support.treasury import stranger_address
 
 RATE = FeeRate.from_sats_per_vbyte
 
@@ -251,6 +254,27 @@ def test_what_another_payment_was_built_on_is_not_replaced(desk: Desk):
             attempt()
     reject(desk.coordinator, second.row.id, "")
     up(desk, first.row.id)
+
+
+def test_a_bumped_payment_was_asked_for_once(desk: Desk):
+    first = desk.create(max_fee=9_000)
+    desk.out(first.row.id)
+    up(desk, first.row.id)
+    with desk.coordinator.store.read() as view:
+        found = sums(select(view, Filter()))
+        newer = sums(select(view, Filter(states=frozenset({ProposalState.APPROVED}))))
+    assert {state: each.count for state, each in found["state"].items()} == {"approved": 1, "broadcast": 1}
+    assert found["requester"] == newer["requester"] == {"operator": Sum(1, 40_000)}
+    assert found["destination"] == {stranger_address(40_000): Sum(1, 40_000)}
+
+
+def test_a_family_waits_once(desk: Desk):
+    desk.install(rules={**desk.draft.rules, "funding_proposal_max_pending": 1}, version=2)
+    first = desk.create(max_fee=9_000)
+    desk.request(first.row.id)
+    up(desk, first.row.id)
+    with refused("policy-pending-proposals", PolicyRefused):
+        desk.create(20_000)
 
 
 # Cancellations

@@ -12,6 +12,7 @@ from falconer_online.chain.node import Unconfirmed
 from falconer_online.coordinator import Coordinator
 from falconer_online.fees import usual_fee_rate
 from falconer_online.keeping import (
+    Created,
     Draft,
     Setting,
     expiry,
@@ -25,7 +26,7 @@ from falconer_online.keeping import (
     setting,
     usual_max_fee,
 )
-from falconer_online.proposals import Created, Wish, check_wish, expire_due
+from falconer_online.proposals import Wish, check_wish, expire_due
 from falconer_online.states import ProposalState
 from falconer_online.store.rows import ProposalRow
 from falconer_online.wallets import CHANGE, coins
@@ -119,7 +120,7 @@ def _accelerate(
         pays=(),
         max_fee=wish.max_fee if wish.max_fee is not None else usual_max_fee(start.installed, fee, most),
         not_before=now,
-        expires=expiry(coordinator, wish.expires),
+        expires=expiry(coordinator, start.installed, wish.expires),
     )
     draft = Draft(
         id=name,

@@ -1,24 +1,24 @@
-"""The way from a verified transaction of our own making and its intent to a kept proposal.
+"""How every proposal begins and ends, whatever it is for.
 
-What sweeps, consolidates, bumps, cancels or accelerates ends here: its transaction is held against its intent
-and the policy as every signer will hold it, its coins are locked, and proposal, coins, spend and audit record
-are written in one transaction. Whatever fails frees what was locked.
+It begins with the wallet, its policy, and the node's locks made what the store says (`setting`). It ends with a verified
+transaction of our own making and its intent (`keep`): the transaction is held against intent and policy as every signer will
+hold it, at a single signer's share, so that what passes here passes at whichever signers are asked; its coins are locked; and
+proposal, coins, spend and audit record are written in one transaction. Whatever fails frees what was locked.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from falconer_online.coordinator import Coordinator, node_wallet_name
-from falconer_online.judging import judge
+from falconer_online.judging import Judgement, judge
 from falconer_online.outlook import outlook_of
-from falconer_online.proposals import Created
 from falconer_online.states import ProposalState
-from falconer_online.store.rows import ProposalRow, WalletRow
+from falconer_online.store.rows import LabelRow, ProposalRow, WalletRow
 from falconer_online.wallets import change_index, coins, reconcile_locks
 from falconer_shared.approval.intent import Intent, check_intent
 from falconer_shared.approval.quorum import Approval
@@ -34,6 +34,7 @@ from falconer_shared.errors import (
     VerificationError,
 )
 from falconer_shared.policy.engine import PolicyRefused
+from falconer_shared.policy.rules.times import HOUR_SECONDS
 from falconer_shared.policy.signed import InstalledPolicy
 from falconer_shared.units import Amount, FeeRate
 from falconer_shared.verify.transaction import VerifiedTransaction
@@ -45,6 +46,16 @@ INCREMENTAL_RATE = 1_000
 """
 
 _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that are not mistaken for one another when read aloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new proposal with what was judged."""
+
+    row: ProposalRow
+    verified: VerifiedTransaction
+    judgement: Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,9 @@ def setting(coordinator: Coordinator, wallet: str | None = None, *, wallet_id: s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A transaction with its intent. `take` are coins that nobody holds yet, `share` those of the family that it joins."""
+    """A transaction with its intent. `take` are coins that nobody holds yet, `share` those of the family that it joins;
+    `labels` are notes on addresses, for people.
+    """
 
     id: str
     setting: Setting
@@ -84,6 +97,12 @@ class Draft:
     share: Sequence[OutPoint] = ()
     replaces: ProposalRow | None = None
     accelerates: ProposalRow | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        """The family that it joins or founds."""
+        return self.id if self.replaces is None else self.replaces.family
 
     @property
     def bumps(self) -> ProposalRow | None:
@@ -112,7 +131,7 @@ def keep(coordinator: Coordinator, draft: Draft) -> Created:
             intent,
             given,
             change.history(start.row.wallet_id),
-            outlook_of(coordinator.node, change, policy, verified, draft.id),
+            outlook_of(coordinator.node, change, policy, verified, draft.family),
             now,
         )
         judgement.refuse_if_forbidden()
@@ -121,7 +140,7 @@ def keep(coordinator: Coordinator, draft: Draft) -> Created:
         kept = change.add_proposal(
             {
                 "id": draft.id,
-                "family": draft.id if draft.replaces is None else draft.replaces.family,
+                "family": draft.family,
                 "replaces": None if draft.replaces is None else draft.replaces.id,
                 "accelerates": None if draft.accelerates is None else draft.accelerates.id,
                 "wallet_id": start.row.wallet_id,
@@ -142,6 +161,8 @@ def keep(coordinator: Coordinator, draft: Draft) -> Created:
         change.share_coins(kept, draft.share)
         if draft.bumps is not None:
             change.take_over_approvals(kept, draft.bumps)
+        for address, label in draft.labels.items():
+            change.set_label(LabelRow("addr", address, label))
     return Created(kept, verified, judgement)
 
 
@@ -167,7 +188,7 @@ class _Lock:
         if not self._coordinator.node.lock(self._name, outpoint):
             raise DeviceError(
                 "node-chose-otherwise",
-                f"the node will not hold {outpoint.text()}, which it listed as unspent",
+                f"the node will not hold {outpoint.text()}, which it chose or listed as unspent",
             )
         self.taken.append(outpoint)
 
@@ -216,19 +237,23 @@ def usual_max_fee(installed: InstalledPolicy, fee: int, most: int) -> Amount:
 
 
 def new_id(now: int) -> str:
-    """A proposal's id, of the day and letters that are not mistaken for one another when read aloud."""
+    """A proposal's id: the day, and six letters and digits."""
     day = format_time(now)[:10].replace("-", "")
     return f"p{day}-" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(6))
 
 
-def expiry(coordinator: Coordinator, wanted: int | None) -> int:
-    """The wanted end of an intent, or the configured one.
+def expiry(coordinator: Coordinator, installed: InstalledPolicy, wanted: int | None) -> int:
+    """The wanted end of an intent; else the configured one, and no later than the policy allows.
 
     Raises:
         UsageError: `proposal-expires`.
     """
     now = coordinator.clock()
-    expires = wanted if wanted is not None else now + coordinator.config.expiry_seconds
+    usual = coordinator.config.expiry_seconds
+    allowed = installed.policy.limit("funding_proposal_expiry_hours")
+    if allowed is not None:
+        usual = min(usual, allowed * HOUR_SECONDS)
+    expires = wanted if wanted is not None else now + usual
     if expires <= now:
         raise UsageError("proposal-expires", f"{format_time(expires)} is not in the future")
     return expires

@@ -13,6 +13,7 @@ from falconer_online.build import OwnInput, assemble, prove, virtual_size
 from falconer_online.coordinator import Coordinator
 from falconer_online.fees import usual_fee_rate
 from falconer_online.keeping import (
+    Created,
     Draft,
     Setting,
     expiry,
@@ -25,7 +26,7 @@ from falconer_online.keeping import (
     setting,
     usual_max_fee,
 )
-from falconer_online.proposals import Created, Wish, check_wish, expire_due
+from falconer_online.proposals import Wish, check_wish, expire_due
 from falconer_online.wallets import CHANGE, check_free
 from falconer_shared.approval.intent import Intent, IntentKind
 from falconer_shared.bitcoin.address import address_of
@@ -137,7 +138,7 @@ def _keep(
         pays=pays,
         max_fee=max_fee,
         not_before=now,
-        expires=expiry(coordinator, wish.expires),
+        expires=expiry(coordinator, start.installed, wish.expires),
     )
     taken = [each.outpoint for each in inputs]
     return keep(

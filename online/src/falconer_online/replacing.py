@@ -19,6 +19,7 @@ from falconer_online.build import OwnInput, assemble, prove, virtual_size
 from falconer_online.coordinator import Coordinator, intent_of
 from falconer_online.fees import usual_fee_rate
 from falconer_online.keeping import (
+    Created,
     Draft,
     Setting,
     expiry,
@@ -31,7 +32,7 @@ from falconer_online.keeping import (
     setting,
     usual_max_fee,
 )
-from falconer_online.proposals import Created, Wish, check_wish, expire_due, reject
+from falconer_online.proposals import Wish, check_wish, expire_due, reject
 from falconer_online.states import HOLDS_COINS, NEVER_SIGNED
 from falconer_online.store.rows import ProposalRow
 from falconer_online.store.view import View
@@ -149,7 +150,11 @@ def _cancel(coordinator: Coordinator, wish: Wish, start: Setting, out: Out, name
         if count == len(available):
             raise insufficient(f"a fee of {fee:,} sats")
     verified = assemble(
-        start.wallet, start.row, inputs, [TxOutput(Amount(value - fee), home)], {0: OwnPlace(CHANGE, start.index)}
+        start.wallet,
+        start.row,
+        inputs,
+        [TxOutput(Amount(value - fee), home)],
+        {0: OwnPlace(CHANGE, start.index)},
     )
     now = coordinator.clock()
     intent = Intent(
@@ -165,7 +170,7 @@ def _cancel(coordinator: Coordinator, wish: Wish, start: Setting, out: Out, name
         pays=(),
         max_fee=wish.max_fee if wish.max_fee is not None else usual_max_fee(start.installed, fee, most),
         not_before=now,
-        expires=expiry(coordinator, wish.expires),
+        expires=expiry(coordinator, start.installed, wish.expires),
     )
     draft = Draft(
         id=name,

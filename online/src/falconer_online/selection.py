@@ -79,11 +79,18 @@ class Sum:
 
 
 def sums(chosen: Iterable[Chosen]) -> Mapping[str, Mapping[str, Sum]]:
-    """By `state`, `requester` and `destination`; the largest sum first."""
+    """By `state`, `requester` and `destination`; the largest sum first.
+
+    What was bumped is one payment that somebody asked for once: transactions under one intent count by state alone.
+    """
     found: dict[str, dict[str, Sum]] = {"state": {}, "requester": {}, "destination": {}}
+    asked: set[bytes] = set()
     for each in chosen:
-        parts = [("state", each.row.state.value, each.sats), ("requester", each.intent.requester, each.sats)]
-        parts += [("destination", address, int(amount)) for amount, address in each.intent.pays]
+        parts = [("state", each.row.state.value, each.sats)]
+        if each.row.intent not in asked:
+            parts.append(("requester", each.intent.requester, each.sats))
+            parts += [("destination", address, int(amount)) for amount, address in each.intent.pays]
+        asked.add(each.row.intent)
         for by, key, sats in parts:
             before = found[by].get(key, Sum())
             found[by][key] = replace(before, count=before.count + 1, sats=before.sats + sats)

@@ -107,7 +107,7 @@ def stats(session: Session, /, *, as_csv: bool, **words: Any) -> None:  # noqa: 
             [(by, key, each.count, each.sats) for by, table in found.items() for key, each in table.items()],
         )
         return
-    total = sum(each.sats for each in chosen)
+    total = sum(each.sats for each in found["requester"].values())
     session.say(f"{len(chosen)} proposals, {grouped(total)}, {btc(total)}")
     for by, table in found.items():
         session.say()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from falconer_online.cli.complete import proposal_ids
 from falconer_online.cli.options import json_option, parse_expiry
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import created, document
@@ -66,7 +67,7 @@ def _wish(
 
 
 @click.command("bump")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option(
     "--fee-rate", required=True, metavar="SAT/VB", help="The new fee rate; within the intent's max-fee."
 )
@@ -86,7 +87,7 @@ def bump(session: Session, proposal_id: str, fee_rate: str) -> None:
 
 
 @click.command("cancel")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option(
     "--fee-rate", metavar="SAT/VB", help="Default: the node's estimate, or what outbids the payment."
 )
@@ -100,7 +101,7 @@ def cancel(  # noqa: PLR0913, PLR0917  # one argument per option
     """Take the payment of proposal ID back. One that no signer has seen is rejected. For one that may be out, a transaction
     is proposed that spends its named coin home with a higher fee; whichever of the two confirms first wins.
     """
-    from falconer_online.proposals import Created
+    from falconer_online.keeping import Created
     from falconer_online.replacing import cancel as do_cancel
 
     coordinator = session.open()
@@ -116,7 +117,7 @@ def cancel(  # noqa: PLR0913, PLR0917  # one argument per option
 
 
 @click.command("accelerate")
-@click.argument("proposal_id", metavar="ID")
+@click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option(
     "--fee-rate", metavar="SAT/VB", help="For both transactions together. Default: the node's estimate."
 )

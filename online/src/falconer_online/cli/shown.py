@@ -14,7 +14,7 @@ from falconer_shared.units import btc, grouped
 if TYPE_CHECKING:
     from falconer_online.coordinator import Coordinator
     from falconer_online.jsontype import Json
-    from falconer_online.proposals import Created
+    from falconer_online.keeping import Created
     from falconer_online.store.rows import ProposalRow
 
 
