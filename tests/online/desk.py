@@ -119,7 +119,9 @@ class LyingNode:
         *, coins: Collection[OutPoint] = (), subtract_fee: bool = False, min_confirmations: int = 0,
     ) -> bytes:  # fmt: skip
         self._ask()
-        shallow = {each for each in self.funds if self.obeys_depth and self.depths.get(each, 6) < min_confirmations}
+        shallow = {
+            each for each in self.funds if self.obeys_depth and self.depths.get(each, 6) < min_confirmations
+        }
         wanted = sum(int(sats) for _, sats in payments) + (0 if subtract_fee else self.fee)
         chosen: list[OutPoint] = []
         total = 0
@@ -202,7 +204,9 @@ class LyingNode:
             return None
         family = [self.sent[txid]]
         parents = [
-            tx for other, tx in self.sent.items() if other in {each.txid[::-1].hex() for each in _spent(family[0])}
+            tx
+            for other, tx in self.sent.items()
+            if other in {each.txid[::-1].hex() for each in _spent(family[0])}
         ]
         children = [tx for tx in self.sent.values() if family[0].txid() in {each.txid for each in _spent(tx)}]
         return Unconfirmed(

@@ -411,9 +411,7 @@ def test_an_edited_intent_no_longer_fits(desk: Desk):
 def test_the_engine_has_the_last_word_at_the_request(desk: Desk):
     name = desk.create(60_000).row.id
     # the store says that more was spent meanwhile without approval
-    columns = (
-        "family, state, created_at, expires_at, purpose, unsigned_hash, intent, psbt, verdicts, approvals_needed"
-    )
+    columns = "family, state, created_at, expires_at, purpose, unsigned_hash, intent, psbt, verdicts, approvals_needed"
     edit(
         desk,
         f"INSERT INTO proposals (id, wallet_id, {columns}) SELECT 'px', wallet_id, {columns} FROM proposals",  # noqa: S608

@@ -147,7 +147,9 @@ def _session_of(frame: str) -> Hashable:
 
 
 def _incomplete(have: int, total: int, missing: Sequence[int]) -> Malformed:
-    shown = ", ".join(map(str, missing[:_MISSING_SHOWN])) + (" and more" if len(missing) > _MISSING_SHOWN else "")
+    shown = ", ".join(map(str, missing[:_MISSING_SHOWN])) + (
+        " and more" if len(missing) > _MISSING_SHOWN else ""
+    )
     return Malformed(
         "scan-incomplete",
         f"the codes hold {have} of {total} parts of a message; of its first parts these are missing: {shown}",

@@ -212,4 +212,6 @@ def check_room(view: View, rows: Iterable[LabelRow]) -> None:
     """
     together = {(row.type, row.ref) for row in (*view.labels(), *rows)}
     if len(together) > MAX_LABELS:
-        raise Malformed("labels-too-many", f"a coordinator keeps at most {MAX_LABELS} labels", limit=MAX_LABELS)
+        raise Malformed(
+            "labels-too-many", f"a coordinator keeps at most {MAX_LABELS} labels", limit=MAX_LABELS
+        )

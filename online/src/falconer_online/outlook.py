@@ -13,9 +13,7 @@ from falconer_shared.policy.spend import Outlook
 from falconer_shared.verify.transaction import VerifiedTransaction
 
 
-def outlook_of(
-    node: Node, view: View, policy: Policy, verified: VerifiedTransaction, family: str
-) -> Outlook:
+def outlook_of(node: Node, view: View, policy: Policy, verified: VerifiedTransaction, family: str) -> Outlook:
     """The outlook for a transaction of a family of proposals, which may be stored yet or not.
 
     Raises:

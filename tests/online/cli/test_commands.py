@@ -34,7 +34,13 @@ def falconer(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedP
 def test_help_is_quick(tmp_path: Path):
     best = min(timed(("--help",), tmp_path) for _ in range(5))
     assert best < 0.25, f"{best:.3f} s"
-    for words in (("proposals",), ("proposals", "create"), ("proposals", "psbt"), ("fee-brief",), ("wallet", "export")):
+    for words in (
+        ("proposals",),
+        ("proposals", "create"),
+        ("proposals", "psbt"),
+        ("fee-brief",),
+        ("wallet", "export"),
+    ):
         assert min(timed((*words, "--help"), tmp_path) for _ in range(10)) < 0.25
 
 
@@ -46,7 +52,9 @@ def timed(arguments: tuple[str, ...], home: Path) -> float:
 
 def test_help_names_every_command_and_imports_each(tmp_path: Path):
     groups = sorted(root.commands)
-    assert {"wallet", "coin", "labels", "address-book", "policy", "proposals", "receipt", "audit"} <= set(groups)
+    assert {"wallet", "coin", "labels", "address-book", "policy", "proposals", "receipt", "audit"} <= set(
+        groups
+    )
     for group in groups:
         commands = root.commands[group].list_commands(None)  # type: ignore[arg-type, attr-defined]
         assert commands

@@ -71,11 +71,15 @@ def test_every_line_must_be_there_once_and_in_its_place(intent, number):
         with refused("intent-malformed", Malformed):
             Intent.parse(without)
         if number:
-            moved = "".join([*whole[: number - 1], whole[number], whole[number - 1], *whole[number + 1 :]]).encode()
+            moved = "".join(
+                [*whole[: number - 1], whole[number], whole[number - 1], *whole[number + 1 :]]
+            ).encode()
             with refused("intent-malformed", Malformed):
                 Intent.parse(moved)
     twice = "".join([*whole[: number + 1], whole[number], *whole[number + 1 :]]).encode()
-    with refused("intent-address-repeated" if whole[number].startswith("pay ") else "intent-malformed", Malformed):
+    with refused(
+        "intent-address-repeated" if whole[number].startswith("pay ") else "intent-malformed", Malformed
+    ):
         Intent.parse(twice)
 
 
@@ -139,7 +143,9 @@ def test_the_last_line_feed_is_part_of_it(intent):
 
 def test_an_address_in_capitals_is_another_spelling(intent):
     text = intent.text.decode().replace(stranger_address(0), stranger_address(0).upper()).encode()
-    assert script_of(stranger_address(0).upper(), Network.REGTEST) == script_of(stranger_address(0), Network.REGTEST)
+    assert script_of(stranger_address(0).upper(), Network.REGTEST) == script_of(
+        stranger_address(0), Network.REGTEST
+    )
     with refused("intent-malformed", Malformed):
         Intent.parse(text)
 
@@ -262,7 +268,8 @@ def test_too_early_and_too_late(intent, verified):
 
 def test_another_network(facts, verified):
     pays = tuple(
-        (amount, address_of(script_of(address, Network.REGTEST), Network.SIGNET)) for amount, address in facts["pays"]
+        (amount, address_of(script_of(address, Network.REGTEST), Network.SIGNET))
+        for amount, address in facts["pays"]
     )
     with refused("intent-other-network", ApprovalError):
         check(Intent(**{**facts, "network": Network.SIGNET, "pays": pays}), verified)
@@ -273,7 +280,9 @@ def test_another_wallet(intent, verified):
         check(replaced(intent, wallet_id=wpkh_wallet(2).wallet_id), verified)
 
 
-@pytest.mark.parametrize("change", [{"policy_version": 2}, {"policy_version": 4}, {"policy_digest": "ac" * 32}])
+@pytest.mark.parametrize(
+    "change", [{"policy_version": 2}, {"policy_version": 4}, {"policy_digest": "ac" * 32}]
+)
 def test_another_policy(intent, verified, change):
     with refused("intent-other-policy", ApprovalError):
         check(replaced(intent, **change), verified)

@@ -79,7 +79,9 @@ def test_an_approval_of_another_intent_is_refused_and_not_ignored(people, intent
         count(intent, QuorumRequirement(1, members), mixed)
 
 
-@pytest.mark.parametrize("namespace", ["falconer-policy@1", "falconer-request@1", "falconer-approval@2", "file"])
+@pytest.mark.parametrize(
+    "namespace", ["falconer-policy@1", "falconer-request@1", "falconer-approval@2", "file"]
+)
 def test_a_signature_made_for_another_purpose_is_refused(people, intent, members, namespace):
     with refused("approval-invalid", ApprovalError):
         identify(intent, members, [Approval.parse(people["ann"].sign(intent.text, namespace))])

@@ -117,5 +117,7 @@ def world(holders, _proven):
         coordinator=holders["coordinator"].key.key_hash, audit_size=12, audit_root="55" * 32,
         receipts=tuple(ReceiptMark(f"vault-{n}", 0, None) for n in (1, 2, 3)), rules=rule_lines(),
     )  # fmt: skip
-    approvals = [Approval.parse(holders[name].file.sign(intent.text, intents.NAMESPACE)) for name in ("ann", "bob")]
+    approvals = [
+        Approval.parse(holders[name].file.sign(intent.text, intents.NAMESPACE)) for name in ("ann", "bob")
+    ]
     return World(holders, payment, verified, policy, intent, approvals, request)

@@ -21,10 +21,15 @@ from falconer_shared.sshsig.signature import SshSignature, verify
 from tests.support.ssh_keygen import accepts
 
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text()
-EXAMPLES = {name: text.encode() for name, text in re.findall(r"^```text ([a-z_-]+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)}
+EXAMPLES = {
+    name: text.encode()
+    for name, text in re.findall(r"^```text ([a-z_-]+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+}
 SIGNERS = {
     name: (namespace, SshPublicKey.parse(key))
-    for name, namespace, key in re.findall(r'^(\S+) namespaces="(\S+)" (.*)$', EXAMPLES["allowed_signers"].decode(), re.MULTILINE)
+    for name, namespace, key in re.findall(
+        r'^(\S+) namespaces="(\S+)" (.*)$', EXAMPLES["allowed_signers"].decode(), re.MULTILINE
+    )
 }
 
 SIGNED = [
@@ -58,11 +63,16 @@ def test_the_signatures_verify_here_and_with_stock_ssh_keygen(tmp_path, text, si
 def test_the_approval_and_the_receipt_are_what_our_own_types_make_of_them():
     approval = Approval.parse(EXAMPLES["approval"])
     assert identify(Intent.parse(EXAMPLES["intent"]), {"ann": SIGNERS["ann"][1]}, [approval]) == ("ann",)
-    signed = SignedReceipt(Receipt.parse(EXAMPLES["receipt"]), SshSignature.parse(EXAMPLES["receipt-signature"]))
+    signed = SignedReceipt(
+        Receipt.parse(EXAMPLES["receipt"]), SshSignature.parse(EXAMPLES["receipt-signature"])
+    )
     assert verify_receipt(SignedReceipt.parse(signed.value), SIGNERS["vault-1"][1]).signer == "vault-1"
 
 
 def test_the_table_of_fields_lists_every_field():
     assert f"fc 08 {OUR_PREFIX[2:].hex()} <subtype>" in PAGE
-    listed = {int(subtype, 16) for subtype in re.findall(r"^\| (?:global|input) \| `([0-9a-f]{2})` \|", PAGE, re.MULTILINE)}
+    listed = {
+        int(subtype, 16)
+        for subtype in re.findall(r"^\| (?:global|input) \| `([0-9a-f]{2})` \|", PAGE, re.MULTILINE)
+    }
     assert listed == {int(kind) for kind in ProprietaryType} == {int(kind) for kind in PROPRIETARY_FIELDS}

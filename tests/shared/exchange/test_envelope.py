@@ -43,13 +43,17 @@ def edited(psbt: UntrustedPsbt, subtype: ProprietaryType, change) -> UntrustedPs
 
 @pytest.fixture
 def full(world):
-    return embed(world.payment.psbt(), world.envelope([world.receipt(request=world.request.digest, number=1)]))
+    return embed(
+        world.payment.psbt(), world.envelope([world.receipt(request=world.request.digest, number=1)])
+    )
 
 
 def test_what_was_put_in_comes_out(world, full):
     envelope = extract(full)
     assert envelope == world.envelope([world.receipt(request=world.request.digest, number=1)])
-    assert {approval.key for approval in envelope.approvals} == {world.holders[name].key for name in ("ann", "bob")}
+    assert {approval.key for approval in envelope.approvals} == {
+        world.holders[name].key for name in ("ann", "bob")
+    }
     assert full.tx == world.payment.psbt().tx
     assert full.without_proprietary() == world.payment.psbt()
     # version 2 carries it just as well
@@ -289,7 +293,9 @@ def test_an_envelope_has_one_order(world):
     one, two = world.receipt("vault-1"), world.receipt("vault-2")
     envelope = world.envelope([one, two])
     assert envelope == world.envelope([two, one])
-    again = build_envelope(envelope.request, envelope.signature, envelope.intent, world.approvals[::-1], [two, one])
+    again = build_envelope(
+        envelope.request, envelope.signature, envelope.intent, world.approvals[::-1], [two, one]
+    )
     assert again == envelope
 
 

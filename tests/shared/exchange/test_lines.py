@@ -84,7 +84,9 @@ def test_equal_verdicts_do_not_differ():
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-@pytest.mark.parametrize("change", [{"outcome": Outcome.FAIL}, {"value": "3"}, {"value": None}, {"limit": "3"}, {"limit": None}])
+@pytest.mark.parametrize(
+    "change", [{"outcome": Outcome.FAIL}, {"value": "3"}, {"value": None}, {"limit": "3"}, {"limit": None}]
+)
 def test_only_rules_without_state_must_be_equal(name, change):
     expected = (name,) if name in STATELESS_RULES else ()
     assert differing_rules(changed(name, **change), LINES) == expected

@@ -59,7 +59,10 @@ def test_is_spelt_as_documented():
     assert PLAIN.text.decode() == TEXT
     assert PLAIN.signed
     assert PLAIN.digest == hashlib.sha256(TEXT.encode()).hexdigest()
-    assert "verdict refused\nrefusal input-amount-unproven\nrefusal policy-daily-limit\nrule " in REFUSED.text.decode()
+    assert (
+        "verdict refused\nrefusal input-amount-unproven\nrefusal policy-daily-limit\nrule "
+        in REFUSED.text.decode()
+    )
     assert "\ntotal -\n" in REFUSED.text.decode()
     assert not REFUSED.signed
     for receipt in (PLAIN, REFUSED):
@@ -81,7 +84,10 @@ def test_is_spelt_as_documented():
         ("verdict signed\n", "verdict signed\nrefusal policy-daily-limit\n"),
         ("verdict signed\n", "verdict refused\nrefusal b\nrefusal a\n"),
         ("verdict signed\n", "verdict refused\nrefusal a\nrefusal a\n"),
-        ("verdict signed\n", "verdict refused\n" + "".join(f"refusal r{n:02d}\n" for n in range(MAX_REFUSALS + 1))),
+        (
+            "verdict signed\n",
+            "verdict refused\n" + "".join(f"refusal r{n:02d}\n" for n in range(MAX_REFUSALS + 1)),
+        ),
         ("verdict signed\n", ""),
         ("rule max_fee_sats pass 1000 5000", "rule max_fee_sats good 1000 5000"),
         ("total 70000", "total 070000"),
@@ -106,7 +112,11 @@ def test_one_fault_of_spelling_is_enough(old, new):
 
 def test_the_bounds_themselves_are_taken():
     most = dataclasses.replace(
-        PLAIN, number=2**53, refusals=tuple(f"r{n:02d}" for n in range(MAX_REFUSALS)), total=Amount(MAX_MONEY), rules=()
+        PLAIN,
+        number=2**53,
+        refusals=tuple(f"r{n:02d}" for n in range(MAX_REFUSALS)),
+        total=Amount(MAX_MONEY),
+        rules=(),
     )
     assert Receipt.parse(most.text) == most
 
@@ -160,7 +170,10 @@ def test_anybody_can_check_a_receipt_with_stock_ssh_keygen(world, tmp_path):
 
 def test_a_receipt_signed_by_ssh_keygen_verifies(world):
     armoured = world.holders["vault-1"].file.sign(PLAIN.text, NAMESPACE)
-    assert verify_receipt(SignedReceipt(PLAIN, SshSignature.parse(armoured)), world.holders["vault-1"].key) == PLAIN
+    assert (
+        verify_receipt(SignedReceipt(PLAIN, SshSignature.parse(armoured)), world.holders["vault-1"].key)
+        == PLAIN
+    )
 
 
 def test_any_other_text_key_or_namespace_is_refused(world):
@@ -181,7 +194,9 @@ def test_nothing_is_signed_that_the_other_side_could_not_read(world):
     with refused("ssh-signature-invalid", VerificationError):
         sign_receipt(PLAIN, world.holders["vault-2"].sign, own.key)
     with pytest.raises(ValueError, match="come back"):
-        sign_receipt(dataclasses.replace(PLAIN, rules=(RuleLine("a", Outcome.PASS, "-", None),)), own.sign, own.key)
+        sign_receipt(
+            dataclasses.replace(PLAIN, rules=(RuleLine("a", Outcome.PASS, "-", None),)), own.sign, own.key
+        )
 
 
 def test_faults_of_the_field(world):

@@ -64,7 +64,9 @@ def test_every_line_must_be_there_once_and_in_its_place(number):
     if number < 10:
         changes.append("".join(whole[:number] + whole[number + 1 :]))
     if number:
-        changes.append("".join([*whole[: number - 1], whole[number], whole[number - 1], *whole[number + 1 :]]))
+        changes.append(
+            "".join([*whole[: number - 1], whole[number], whole[number - 1], *whole[number + 1 :]])
+        )
     for text in changes:
         with refused("request-malformed", Malformed):
             SigningRequest.parse(text.encode())
@@ -93,7 +95,11 @@ def test_every_line_must_be_there_once_and_in_its_place(number):
         ("vault-2 0 -", "vault-0 0 -", "request-malformed"),
         ("vault-2 0 -", "Vault 0 -", "request-malformed"),
         ("vault-2 0 -", "vault-2 0", "request-malformed"),
-        ("receipt vault-2 0 -\n", "".join(f"receipt w{n:02d} 0 -\n" for n in range(MAX_SIGNERS)), "request-malformed"),
+        (
+            "receipt vault-2 0 -\n",
+            "".join(f"receipt w{n:02d} 0 -\n" for n in range(MAX_SIGNERS)),
+            "request-malformed",
+        ),
         ("pass 1000", "passed 1000", "request-malformed"),
         ("unseen - 2\n", "unseen - 2", "request-malformed"),
         ("unseen - 2\n", "unseen - 2\nnote x\n", "request-malformed"),
@@ -121,7 +127,9 @@ def test_a_request_is_signed_so_that_stock_ssh_keygen_can_check_it(world, tmp_pa
     coordinator = world.holders["coordinator"]
     signature = sign_request(PLAIN, coordinator.sign, coordinator.key)
     assert accepts(tmp_path, coordinator.file.public_line, signature.armoured(), PLAIN.text, NAMESPACE)
-    assert not accepts(tmp_path, coordinator.file.public_line, signature.armoured(), PLAIN.text[:-1], NAMESPACE)
+    assert not accepts(
+        tmp_path, coordinator.file.public_line, signature.armoured(), PLAIN.text[:-1], NAMESPACE
+    )
 
 
 def test_nothing_is_signed_that_the_other_side_could_not_read(world):
@@ -132,4 +140,6 @@ def test_nothing_is_signed_that_the_other_side_could_not_read(world):
     with refused("ssh-signature-invalid", VerificationError):
         sign_request(PLAIN, world.holders["stranger"].sign, own.key)
     with pytest.raises(ValueError, match="come back"):
-        sign_request(dataclasses.replace(PLAIN, rules=(RuleLine("a", Outcome.PASS, "-", None),)), own.sign, own.key)
+        sign_request(
+            dataclasses.replace(PLAIN, rules=(RuleLine("a", Outcome.PASS, "-", None),)), own.sign, own.key
+        )

@@ -96,7 +96,9 @@ def test_not_even_the_order_of_fields_may_carry_anything(world, receipt):
     both = [view.partial_sigs for view in signed(world.payment.psbt(), world.verified, [1, 2]).inputs]
     answer = build_response(world.verified.tx, both, receipt)
     parse_response(answer)
-    assert answer == build_response(world.verified.tx, [dict(reversed(found.items())) for found in both], receipt)
+    assert answer == build_response(
+        world.verified.tx, [dict(reversed(found.items())) for found in both], receipt
+    )
     raw = RawPsbt(answer.raw)
     raw.maps[1].reverse()
     with refused("response-not-minimal", VerificationError):
@@ -105,7 +107,10 @@ def test_not_even_the_order_of_fields_may_carry_anything(world, receipt):
 
 def test_a_receipt_under_anothers_key_hash_is_malformed(answer):
     raw = RawPsbt(answer.raw)
-    raw.maps[0] = [(key[:-1] + bytes((key[-1] ^ 1,)), value) if key[0] == 0xFC else (key, value) for key, value in raw.maps[0]]
+    raw.maps[0] = [
+        (key[:-1] + bytes((key[-1] ^ 1,)), value) if key[0] == 0xFC else (key, value)
+        for key, value in raw.maps[0]
+    ]
     with refused("receipt-other-key", Malformed):
         parse_response(UntrustedPsbt.parse(raw.bytes()))
 
@@ -114,7 +119,9 @@ def test_the_answer_must_be_for_what_was_asked(world, answer, receipt):
     other = Payment(wsh_wallet(), pay=list(world.payment.pay), locktime=7)
     no = world.receipt(request=world.request.digest, number=1, refusals=("policy-daily-limit",))
     with refused("response-other-transaction", VerificationError):
-        check_response(parse_response(build_response(other.transaction(), NONE, no)), world.request, world.policy)
+        check_response(
+            parse_response(build_response(other.transaction(), NONE, no)), world.request, world.policy
+        )
     changed = dataclasses.replace(world.request, id="rent-2")
     with refused("receipt-other-request", VerificationError):
         check_response(parse_response(answer), changed, world.policy)
@@ -125,7 +132,9 @@ def test_the_answer_must_be_by_a_signer_of_the_policy(world, signatures):
         receipt = world.receipt(signer, request=world.request.digest, number=1)
         with refused("receipt-unknown-signer", VerificationError):
             check_response(
-                parse_response(build_response(world.verified.tx, signatures, receipt)), world.request, world.policy
+                parse_response(build_response(world.verified.tx, signatures, receipt)),
+                world.request,
+                world.policy,
             )
 
 

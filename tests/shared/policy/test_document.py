@@ -451,7 +451,11 @@ def test_an_address_within_a_named_descriptor_has_its_name():
     wallet = wpkh_wallet(7)
     book = {"all": wallet.descriptor_text, "third": wallet.address(0, 2)}
     policy = PolicyDraft(addresses=book).policy()
-    assert policy.name_of_address(wallet.address(0, 0)) == policy.name_of_address(wallet.address(0, 999)) == "all"
+    assert (
+        policy.name_of_address(wallet.address(0, 0))
+        == policy.name_of_address(wallet.address(0, 999))
+        == "all"
+    )
     # its own name goes before the descriptor's
     assert policy.name_of_address(wallet.address(0, 2)) == "third"
     for address in (wallet.address(1, 0), wallet.address(0, 1000), stranger_address(), "nonsense"):

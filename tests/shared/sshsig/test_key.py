@@ -49,7 +49,12 @@ def test_reads_what_ssh_keygen_writes_and_names_it_alike(tmp_path):
     assert made.public_line == key.text() + " someone@tests\n"
     assert key.key_hash == made.fingerprint()
     assert parse_key_hash(made.fingerprint()) == key.key_id
-    assert SshPublicKey.parse(key.text()) == key == SshPublicKey.from_blob(key.blob) == SshPublicKey.ed25519(key.point)
+    assert (
+        SshPublicKey.parse(key.text())
+        == key
+        == SshPublicKey.from_blob(key.blob)
+        == SshPublicKey.ed25519(key.point)
+    )
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
@@ -122,7 +127,9 @@ def test_stray_bits_under_the_padding_are_refused():
     assert caught.value.rule == "ssh-key-malformed"
 
 
-@pytest.mark.parametrize("text", ["", "SHA256:", "MD5:00:11", "SHA256:" + "A" * 42, "SHA256:" + "A" * 44, "sha256:" + "A" * 43])
+@pytest.mark.parametrize(
+    "text", ["", "SHA256:", "MD5:00:11", "SHA256:" + "A" * 42, "SHA256:" + "A" * 44, "sha256:" + "A" * 43]
+)
 def test_other_key_hashes_are_refused(text):
     with pytest.raises(Malformed) as caught:
         parse_key_hash(text)

@@ -71,25 +71,37 @@ def test_made_signatures_verify_for_any_message_and_no_other(message, seed):
     private, public = software_key(seed)
     signature = SshSignature.parse(make(private.sign, public, message, NAMESPACE))
     verify(signature, message, NAMESPACE, public)
-    assert refused_by(VerificationError, verify, signature, message + b"\0", NAMESPACE, public) == "ssh-signature-invalid"
+    assert (
+        refused_by(VerificationError, verify, signature, message + b"\0", NAMESPACE, public)
+        == "ssh-signature-invalid"
+    )
 
 
 def test_another_message_is_refused(armoured, key, tmp_path, signer):
     signature = SshSignature.parse(armoured)
-    assert refused_by(VerificationError, verify, signature, MESSAGE[:-1], NAMESPACE, key) == "ssh-signature-invalid"
+    assert (
+        refused_by(VerificationError, verify, signature, MESSAGE[:-1], NAMESPACE, key)
+        == "ssh-signature-invalid"
+    )
     assert not accepts(tmp_path, signer.public_line, armoured, MESSAGE[:-1], NAMESPACE)
 
 
 def test_another_namespace_is_refused(armoured, key, tmp_path, signer):
     signature = SshSignature.parse(armoured)
-    assert refused_by(VerificationError, verify, signature, MESSAGE, "falconer-policy@1", key) == "ssh-signature-namespace"
+    assert (
+        refused_by(VerificationError, verify, signature, MESSAGE, "falconer-policy@1", key)
+        == "ssh-signature-namespace"
+    )
     assert not accepts(tmp_path, signer.public_line, armoured, MESSAGE, "falconer-policy@1")
 
 
 def test_a_renamed_namespace_does_not_verify(armoured, key):
     old = SshSignature.parse(armoured)
     renamed = SshSignature(old.key, "falconer-policy@1", old.hash_name, old.signature)
-    assert refused_by(VerificationError, verify, renamed, MESSAGE, "falconer-policy@1", key) == "ssh-signature-invalid"
+    assert (
+        refused_by(VerificationError, verify, renamed, MESSAGE, "falconer-policy@1", key)
+        == "ssh-signature-invalid"
+    )
 
 
 def test_another_hash_does_not_verify(armoured, key):
@@ -101,10 +113,15 @@ def test_another_hash_does_not_verify(armoured, key):
 def test_another_key_is_refused(armoured):
     signature = SshSignature.parse(armoured)
     _, other = software_key()
-    assert refused_by(VerificationError, verify, signature, MESSAGE, NAMESPACE, other) == "ssh-signature-other-key"
+    assert (
+        refused_by(VerificationError, verify, signature, MESSAGE, NAMESPACE, other)
+        == "ssh-signature-other-key"
+    )
     # and naming the other key inside does not help
     claimed = SshSignature(other, signature.namespace, signature.hash_name, signature.signature)
-    assert refused_by(VerificationError, verify, claimed, MESSAGE, NAMESPACE, other) == "ssh-signature-invalid"
+    assert (
+        refused_by(VerificationError, verify, claimed, MESSAGE, NAMESPACE, other) == "ssh-signature-invalid"
+    )
 
 
 def test_the_second_form_of_s_is_refused(tmp_path, signer, key, armoured):
@@ -112,7 +129,9 @@ def test_the_second_form_of_s_is_refused(tmp_path, signer, key, armoured):
     order = 2**252 + 27742317777372353535851937790883648493
     old = SshSignature.parse(armoured)
     shifted = int.from_bytes(old.signature[32:], "little") + order
-    twin = SshSignature(old.key, old.namespace, old.hash_name, old.signature[:32] + shifted.to_bytes(32, "little"))
+    twin = SshSignature(
+        old.key, old.namespace, old.hash_name, old.signature[:32] + shifted.to_bytes(32, "little")
+    )
     assert refused_by(VerificationError, verify, twin, MESSAGE, NAMESPACE, key) == "ssh-signature-invalid"
 
 
@@ -174,7 +193,9 @@ def test_every_truncation_is_malformed():
 def test_a_security_key_inside_is_refused_by_name():
     name = b"sk-ssh-ed25519@openssh.com"
     _, public = software_key()
-    data = build().replace(string(public.blob), string(string(name) + string(public.point) + string(b"ssh:")), 1)
+    data = build().replace(
+        string(public.blob), string(string(name) + string(public.point) + string(b"ssh:")), 1
+    )
     assert refused_by(Malformed, SshSignature.parse, data) == "ssh-key-unsupported"
 
 
@@ -187,7 +208,12 @@ def test_armour_may_come_from_another_computer(armoured):
     raw = dearmour(armoured)
     body = base64.b64encode(raw).decode()
     one_line = f"-----BEGIN SSH SIGNATURE-----\n{body}\n-----END SSH SIGNATURE-----"
-    assert dearmour(armoured.replace(b"\n", b"\r\n")) == dearmour(armoured[:-1]) == dearmour(one_line.encode()) == raw
+    assert (
+        dearmour(armoured.replace(b"\n", b"\r\n"))
+        == dearmour(armoured[:-1])
+        == dearmour(one_line.encode())
+        == raw
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +242,9 @@ def test_make_gives_out_nothing_that_does_not_verify():
     stranger, _ = software_key(bytes(32))
     assert make(private.sign, public, MESSAGE, NAMESPACE)
     for broken in (stranger.sign, lambda _: bytes(64), lambda _: b"", lambda data: private.sign(data + b"x")):
-        assert refused_by(VerificationError, make, broken, public, MESSAGE, NAMESPACE) == "ssh-signature-invalid"
+        assert (
+            refused_by(VerificationError, make, broken, public, MESSAGE, NAMESPACE) == "ssh-signature-invalid"
+        )
 
 
 @pytest.mark.parametrize("namespace", ["", "a b", "ä", "a\n"])

@@ -116,7 +116,9 @@ def _take(
 
         return do_scan(session, files, camera)
     if not files:
-        raise UsageError("usage", "name the answer files", remedy="or read codes: --scan PICTURE..., --camera N")
+        raise UsageError(
+            "usage", "name the answer files", remedy="or read codes: --scan PICTURE..., --camera N"
+        )
     return [(str(path), read_file(path, MAX_PSBT_FILE, "the answer")) for path in files]
 
 

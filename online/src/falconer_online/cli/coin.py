@@ -13,7 +13,9 @@ from falconer_online.cli.session import Session, pass_session
 if TYPE_CHECKING:
     from falconer_online.jsontype import Json
 
-_WALLET = click.option("--wallet", shell_complete=wallet_names, help="Whose coin it is (default: the only wallet).")
+_WALLET = click.option(
+    "--wallet", shell_complete=wallet_names, help="Whose coin it is (default: the only wallet)."
+)
 
 
 @click.command("freeze")

@@ -25,11 +25,14 @@ _F = TypeVar("_F", bound=Callable[..., object])
 def show_options(function: _F) -> _F:
     """`--qr` and `--qr-images DIR`."""
     function = click.option(
-        "--qr-images", type=FILE, metavar="DIR", help="Write the codes as numbered pictures into a new folder."
+        "--qr-images",
+        type=FILE,
+        metavar="DIR",
+        help="Write the codes as numbered pictures into a new folder.",
     )(function)
-    return click.option("--qr", is_flag=True, help="Show it as QR codes in this terminal, until a key is pressed.")(
-        function
-    )
+    return click.option(
+        "--qr", is_flag=True, help="Show it as QR codes in this terminal, until a key is pressed."
+    )(function)
 
 
 def scan_options(function: _F) -> _F:
@@ -151,7 +154,8 @@ def scan(session: Session, files: tuple[Path, ...], camera: int | None) -> list[
     for number, received in enumerate(found, 1):
         if received.kind is not Kind.PSBT:
             raise Malformed(
-                "scan-other-kind", f"the codes hold a message of kind '{received.kind.value}', and a PSBT is wanted here"
+                "scan-other-kind",
+                f"the codes hold a message of kind '{received.kind.value}', and a PSBT is wanted here",
             )
         session.say(f"scanned {len(received.data):,} bytes, SHA-256 {received.digest}")
         named.append((f"scanned message {number}", received.data))

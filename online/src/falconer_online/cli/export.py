@@ -16,7 +16,14 @@ FORMATS = ("descriptor", "core", "sparrow", "coldcard", "bluewallet-multisig-txt
 
 @click.command("export")
 @click.argument("name", required=False, shell_complete=wallet_names)
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="For which program.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="For which program.",
+)
 @click.option("--out", type=FILE, help="Where the file goes (default: standard output).")
 @json_option
 @pass_session

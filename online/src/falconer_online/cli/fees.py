@@ -24,7 +24,9 @@ _IN_WORDS = {
 
 
 @click.command("fee-brief")
-@click.option("--wallet", shell_complete=wallet_names, help="Whose next payment is counted (default: the only wallet).")
+@click.option(
+    "--wallet", shell_complete=wallet_names, help="Whose next payment is counted (default: the only wallet)."
+)
 @json_option
 @pass_session
 def fee_brief(session: Session, wallet: str | None) -> None:
@@ -36,14 +38,23 @@ def fee_brief(session: Session, wallet: str | None) -> None:
         # without any wallet there still are fees
         row = view.wallet(wallet) if wallet is not None or len(view.wallets()) == 1 else None
     with session.busy("asking the node"):
-        found = brief(coordinator.node, coordinator.config.network, None if row is None else coordinator.wallet(row))
+        found = brief(
+            coordinator.node, coordinator.config.network, None if row is None else coordinator.wallet(row)
+        )
     session.table(
-        ("within", "blocks", "sat/vB", *(f"{coins} coin{'s' if coins > 1 else ''}, sats" for coins, _ in found.sizes)),
+        (
+            "within",
+            "blocks",
+            "sat/vB",
+            *(f"{coins} coin{'s' if coins > 1 else ''}, sats" for coins, _ in found.sizes),
+        ),
         [
             (
                 _IN_WORDS[each.blocks],
                 each.blocks,
-                "unknown" if each.rate is None else each.rate.text() + ("" if each.from_node else " (fallback)"),
+                "unknown"
+                if each.rate is None
+                else each.rate.text() + ("" if each.from_node else " (fallback)"),
                 *("-" if each.rate is None else f"{fee_of(each.rate, size):,}" for _, size in found.sizes),
             )
             for each in found.estimates
@@ -75,7 +86,11 @@ def _layers_in_words(mempool: Mempool) -> list[str]:
 def _range(layer: Layer, upper: FeeRate | None) -> str:
     if upper is None:
         return f"{layer.lowest.text()} sat/vB and more"
-    return f"{layer.lowest.text()} to {upper.text()} sat/vB" if layer.lowest else f"less than {upper.text()} sat/vB"
+    return (
+        f"{layer.lowest.text()} to {upper.text()} sat/vB"
+        if layer.lowest
+        else f"less than {upper.text()} sat/vB"
+    )
 
 
 def _transactions(count: int) -> str:
@@ -125,7 +140,11 @@ def _brief_json(found: Brief, wallet: str | None) -> dict[str, Json]:
 
 def _layers_json(layers: Sequence[Layer]) -> list[Json]:
     return [
-        {"from_sat_per_vbyte": each.lowest.text(), "transactions": each.transactions, "vbytes": each.virtual_bytes}
+        {
+            "from_sat_per_vbyte": each.lowest.text(),
+            "transactions": each.transactions,
+            "vbytes": each.virtual_bytes,
+        }
         for each in layers
     ]
 
@@ -155,9 +174,13 @@ def mempool_health(session: Session) -> None:
         f"usage        {mempool.congestion_percent} % of the maximum "
         f"({mempool.usage:,} of {mempool.maximum:,} bytes of memory)"
     )
-    session.say(f"minimum fee  {mempool.minimum.text()} sat/vB  (a payment of 200 vB: {grouped(_least(mempool))})")
+    session.say(
+        f"minimum fee  {mempool.minimum.text()} sat/vB  (a payment of 200 vB: {grouped(_least(mempool))})"
+    )
     session.say(f"unconfirmed  {_transactions(mempool.transactions)}, {_blocks(mempool.virtual_bytes)}")
-    session.result({"verdict": verdict.verdict, "sentence": verdict.sentence, "mempool": _mempool_json(mempool)})
+    session.result(
+        {"verdict": verdict.verdict, "sentence": verdict.sentence, "mempool": _mempool_json(mempool)}
+    )
 
 
 def _least(mempool: Mempool) -> int:

@@ -24,7 +24,9 @@ def list_(session: Session, kind: str | None) -> None:
     coordinator = session.open()
     with coordinator.store.read() as view:
         rows = view.labels(kind)
-    session.table(("type", "of", "label"), [(row.type, safe(row.ref, 140), safe(row.label, 80)) for row in rows])
+    session.table(
+        ("type", "of", "label"), [(row.type, safe(row.ref, 140), safe(row.label, 80)) for row in rows]
+    )
     session.result({"labels": [label_json(row) for row in rows]})
 
 
@@ -88,4 +90,6 @@ def export(session: Session, out: Path | None) -> None:
         session.say(f"{len(rows)} labels written: {shown(out)}")
     elif data:
         session.say(data.decode("ascii").rstrip("\n"))
-    session.result({"file": str(out) if out is not None else None, "labels": [label_json(row) for row in rows]})
+    session.result(
+        {"file": str(out) if out is not None else None, "labels": [label_json(row) for row in rows]}
+    )

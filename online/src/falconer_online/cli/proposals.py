@@ -212,12 +212,16 @@ def psbt(session: Session, proposal_id: str, out: Path | None, qr: bool, qr_imag
         check_terminal(session)
     coordinator = session.open()
     as_codes = qr or qr_images is not None
-    row, written, data = _write_request(session, coordinator, proposal_id, out, to_file=out is not None or not as_codes)
+    row, written, data = _write_request(
+        session, coordinator, proposal_id, out, to_file=out is not None or not as_codes
+    )
     show_codes(session, data, Kind.PSBT, qr=qr, images=qr_images)
     if written is not None:
         session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
     else:
-        session.next("falconer-offline sign --scan PICTURE... (or --camera N) --qr; then falconer proposals receive --scan")
+        session.next(
+            "falconer-offline sign --scan PICTURE... (or --camera N) --qr; then falconer proposals receive --scan"
+        )
     session.result(
         {
             "id": row.id,

@@ -30,7 +30,13 @@ def list_(session: Session, signer: str | None) -> None:
     session.table(
         ("signer", "number", "verdict", "proposal", "judged"),
         [
-            (each["signer"], each["number"], each["verdict"], each["proposal"] or "-", local_of(str(each["judged"])))
+            (
+                each["signer"],
+                each["number"],
+                each["verdict"],
+                each["proposal"] or "-",
+                local_of(str(each["judged"])),
+            )
             for each in found
         ],
     )

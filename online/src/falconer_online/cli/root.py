@@ -60,7 +60,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._table:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"falconer_online.cli.{_ELSEWHERE.get((self._module, cmd_name), self._module)}")
+        module = importlib.import_module(
+            f"falconer_online.cli.{_ELSEWHERE.get((self._module, cmd_name), self._module)}"
+        )
         command: click.Command = getattr(module, _ATTRIBUTE.get(cmd_name, cmd_name.replace("-", "_")))
         return command
 

@@ -65,7 +65,11 @@ def report(session: Session, coordinator: Coordinator, row: ProposalRow) -> dict
         session.say(f"pays       {least}{grouped(total)}  {btc(total)}  in {_payments(len(intent.pays))}")
     if intent.kind.value != "pay":
         session.say(f"kind       {intent.kind.value}: {_KINDS[intent.kind.value]}")
-    for role, other in (("replaces", row.replaces), ("hurries", row.accelerates), ("replaced", row.replaced_by)):
+    for role, other in (
+        ("replaces", row.replaces),
+        ("hurries", row.accelerates),
+        ("replaced", row.replaced_by),
+    ):
         if other is not None:
             session.say(f"{role:<11}{'by ' if role == 'replaced' else ''}{other}")
     session.say()
@@ -103,7 +107,9 @@ def relatives(session: Session, family: Sequence[dict[str, Json]], shown: str) -
         else:
             role = "the first"
         mark = "  (this)" if each["id"] == shown else ""
-        rows.append((f"{each['id']}{mark}", each["state"], each["fee"], each["fee_rate"], role, each["txid"] or "-"))
+        rows.append(
+            (f"{each['id']}{mark}", each["state"], each["fee"], each["fee_rate"], role, each["txid"] or "-")
+        )
     session.say()
     session.table(("id", "state", "fee", "sat/vB", "role", "txid"), rows)
 

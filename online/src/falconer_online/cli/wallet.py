@@ -172,7 +172,9 @@ def balance(session: Session, name: str | None) -> None:
         "unconfirmed": sum(int(each.coin.amount) for each in found if each.coin.confirmations == 0),
         "held": sum(int(each.coin.amount) for each in found if each.held_by is not None),
         "frozen": sum(int(each.coin.amount) for each in found if each.frozen is not None),
-        "available": sum(int(each.coin.amount) for each in found if each.free and each.coin.confirmations > 0),
+        "available": sum(
+            int(each.coin.amount) for each in found if each.free and each.coin.confirmations > 0
+        ),
     }
     for what, sats in sums.items():
         session.say(f"{what:<12} {grouped(sats):>24}  {btc(sats)}")

@@ -286,7 +286,11 @@ class StoredHistory:
         table, scripts = schema.spends, schema.spend_scripts
         mine = [table.c.wallet_id == self._wallet_id, table.c.at > since, table.c.released.is_(False)]
         own: dict[str, set[bytes]] = {}
-        touched = sa.select(scripts.c.proposal_id, scripts.c.script).join(table).where(*mine, scripts.c.own.is_(True))
+        touched = (
+            sa.select(scripts.c.proposal_id, scripts.c.script)
+            .join(table)
+            .where(*mine, scripts.c.own.is_(True))
+        )
         for row in self._view.rows(touched):
             own.setdefault(row["proposal_id"], set()).add(_script(row["script"]))
         query = sa.select(table).where(*mine).order_by(table.c.at)

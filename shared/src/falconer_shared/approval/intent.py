@@ -188,14 +188,18 @@ def check_intent(
             `intent-sweep-value-differs`, `intent-cancel-outputs`, `intent-fee-exceeded`.
     """
     if intent.kind is IntentKind.RECOVER:
-        raise ApprovalError("intent-kind-unsupported", f"intents of kind '{intent.kind.value}' cannot be judged yet")
+        raise ApprovalError(
+            "intent-kind-unsupported", f"intents of kind '{intent.kind.value}' cannot be judged yet"
+        )
     if intent.network is not verified.wallet.network:
         raise ApprovalError(
             "intent-other-network",
             f"the intent is for {intent.network.label}, the wallet for {verified.wallet.network.label}",
         )
     if intent.wallet_id != verified.wallet.wallet_id:
-        raise ApprovalError("intent-other-wallet", "the intent is for another wallet", wallet=intent.wallet_id)
+        raise ApprovalError(
+            "intent-other-wallet", "the intent is for another wallet", wallet=intent.wallet_id
+        )
     if (intent.policy_version, intent.policy_digest) != (policy_version, policy_digest):
         raise ApprovalError(
             "intent-other-policy",
@@ -210,7 +214,8 @@ def check_intent(
     if all(proven.outpoint != intent.spends for proven in verified.inputs):
         # without that coin an older and this transaction could both confirm, and pay twice (DESIGN section 3)
         raise ApprovalError(
-            "intent-coin-not-spent", f"the transaction does not spend {intent.spends.text()}, as its intent demands"
+            "intent-coin-not-spent",
+            f"the transaction does not spend {intent.spends.text()}, as its intent demands",
         )
     if intent.kind is IntentKind.SWEEP:
         _check_sweep(intent, verified)
@@ -268,7 +273,9 @@ def _check_sweep(intent: Intent, verified: VerifiedTransaction) -> None:
     approved, a coordinator could add every other coin of the wallet to the sweep.
     """
     ((least, address),) = intent.pays
-    if len(verified.outputs) != 1 or [each.script for each in verified.payments] != [script_of(address, intent.network)]:
+    if len(verified.outputs) != 1 or [each.script for each in verified.payments] != [
+        script_of(address, intent.network)
+    ]:
         raise ApprovalError(
             "intent-payments-differ",
             f"a sweep has one output, to {address}; this transaction has {len(verified.outputs)}, "
@@ -304,9 +311,15 @@ def _read_kind(reader: Reader) -> IntentKind:
 
 
 def _check_spelling(intent: Intent) -> None:
-    for name, value in (("proposal", intent.proposal), ("requester", intent.requester), ("strategy", intent.strategy)):
+    for name, value in (
+        ("proposal", intent.proposal),
+        ("requester", intent.requester),
+        ("strategy", intent.strategy),
+    ):
         if not is_token(value):
-            raise Malformed("intent-malformed", f"intent: its {name} is not an id of 1 to 64 characters a-z 0-9 . _ -")
+            raise Malformed(
+                "intent-malformed", f"intent: its {name} is not an id of 1 to 64 characters a-z 0-9 . _ -"
+            )
     for name, value in (("wallet", intent.wallet_id), ("policy digest", intent.policy_digest)):
         if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
             raise Malformed("intent-malformed", f"intent: its {name} is not 64 lower-case hex digits")
@@ -327,7 +340,9 @@ def _check_payments(intent: Intent) -> None:
             raise Malformed("intent-malformed", "intent: a payment of nothing")
         script = script_of(address, intent.network)
         if address_of(script, intent.network) != address:
-            raise Malformed("intent-malformed", "intent: an address that is not in its one canonical spelling")
+            raise Malformed(
+                "intent-malformed", "intent: an address that is not in its one canonical spelling"
+            )
         if script in seen:
             # the node refuses it too, and one payment shown twice is easily read as one (A125)
             raise Malformed("intent-address-repeated", f"intent: pays {address} more than once")

@@ -59,19 +59,26 @@ class QuorumRequirement:
         """
         if not 1 <= self.k <= len(self.members):
             raise ApprovalError(
-                "quorum-impossible", f"{self.k} of {len(self.members)} approvers", k=self.k, members=len(self.members)
+                "quorum-impossible",
+                f"{self.k} of {len(self.members)} approvers",
+                k=self.k,
+                members=len(self.members),
             )
         _names_by_key(self.members)
 
 
-def identify(intent: Intent, members: Mapping[str, SshPublicKey], approvals: Sequence[Approval]) -> tuple[str, ...]:
+def identify(
+    intent: Intent, members: Mapping[str, SshPublicKey], approvals: Sequence[Approval]
+) -> tuple[str, ...]:
     """The sorted names of those who signed this intent; no approvals give no names.
 
     Raises:
         ApprovalError: `approval-too-many`, `approval-unknown-key`, `approval-invalid`, `quorum-key-repeated`.
     """
     if len(approvals) > MAX_APPROVALS:
-        raise ApprovalError("approval-too-many", f"{len(approvals)} approvals, at most {MAX_APPROVALS} are read")
+        raise ApprovalError(
+            "approval-too-many", f"{len(approvals)} approvals, at most {MAX_APPROVALS} are read"
+        )
     known = _names_by_key(members)
     text = intent.text
     names: set[str] = set()
@@ -79,13 +86,16 @@ def identify(intent: Intent, members: Mapping[str, SshPublicKey], approvals: Seq
         name = known.get(approval.key)
         if name is None:
             raise ApprovalError(
-                "approval-unknown-key", f"an approval is by {approval.key.key_hash}, which is no approver's key"
+                "approval-unknown-key",
+                f"an approval is by {approval.key.key_hash}, which is no approver's key",
             )
         try:
             verify(approval.signature, text, NAMESPACE, members[name])
         except VerificationError as problem:
             raise ApprovalError(
-                "approval-invalid", f"the approval of {name} does not fit this intent: {problem.message}", approver=name
+                "approval-invalid",
+                f"the approval of {name} does not fit this intent: {problem.message}",
+                approver=name,
             ) from problem
         names.add(name)
     return tuple(sorted(names))

@@ -115,13 +115,16 @@ def extract(psbt: UntrustedPsbt) -> RequestEnvelope:
         )
     if intent is None or raw_signature is None:
         missing = "intent" if intent is None else "coordinator's signature"
-        raise VerificationError("request-incomplete", f"the PSBT carries a signing request without its {missing}")
+        raise VerificationError(
+            "request-incomplete", f"the PSBT carries a signing request without its {missing}"
+        )
     return RequestEnvelope(
         request=SigningRequest.parse(text),
         signature=_raw_signature(raw_signature),
         intent=Intent.parse(intent),
         approvals=tuple(
-            _approval(key_id, value) for key_id, value in sorted(psbt.proprietary(ProprietaryType.APPROVAL).items())
+            _approval(key_id, value)
+            for key_id, value in sorted(psbt.proprietary(ProprietaryType.APPROVAL).items())
         ),
         receipts=receipts_in(psbt),
     )
@@ -138,7 +141,8 @@ def receipts_in(psbt: UntrustedPsbt) -> tuple[SignedReceipt, ...]:
         signed = SignedReceipt.parse(value)
         if signed.key.key_id != key_id:
             raise Malformed(
-                "receipt-other-key", f"a receipt rides under key hash {key_id.hex()} and is by {signed.key.key_hash}"
+                "receipt-other-key",
+                f"a receipt rides under key hash {key_id.hex()} and is by {signed.key.key_hash}",
             )
         found.append(signed)
     return tuple(found)
@@ -157,10 +161,13 @@ def check_request(envelope: RequestEnvelope, verified: VerifiedTransaction, poli
     wallet = verified.wallet
     if request.network is not wallet.network:
         raise VerificationError(
-            "request-other-network", f"the request is for {request.network.label}, the wallet for {wallet.network.label}"
+            "request-other-network",
+            f"the request is for {request.network.label}, the wallet for {wallet.network.label}",
         )
     if request.wallet_id != wallet.wallet_id:
-        raise VerificationError("request-other-wallet", "the request is for another wallet than its transaction")
+        raise VerificationError(
+            "request-other-wallet", "the request is for another wallet than its transaction"
+        )
     if (request.policy_version, request.policy_digest) != (policy.version, policy.digest):
         raise VerificationError(
             "request-other-policy",
@@ -172,7 +179,9 @@ def check_request(envelope: RequestEnvelope, verified: VerifiedTransaction, poli
             remedy="install the same signed policy on both sides",
         )
     if request.unsigned_hash != verified.unsigned_hash:
-        raise VerificationError("request-other-transaction", "the request is for another transaction than it came with")
+        raise VerificationError(
+            "request-other-transaction", "the request is for another transaction than it came with"
+        )
     if request.intent_digest != envelope.intent.digest:
         raise VerificationError("request-other-intent", "the request is for another intent than it came with")
     _check_signers(request, policy)
@@ -239,7 +248,8 @@ def _approval(key_id: bytes, value: bytes) -> Approval:
     if approval.key.key_id != key_id:
         # under a stranger's key hash it would be looked for, and counted, in the wrong place
         raise Malformed(
-            "approval-other-key", f"an approval rides under key hash {key_id.hex()} and is by {approval.key.key_hash}"
+            "approval-other-key",
+            f"an approval rides under key hash {key_id.hex()} and is by {approval.key.key_hash}",
         )
     return approval
 

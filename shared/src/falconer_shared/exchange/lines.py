@@ -53,7 +53,11 @@ def read_rules(reader: Reader) -> tuple[RuleLine, ...]:
     lines: list[RuleLine] = []
     for text in reader.many("rule", MAX_RULES):
         name, outcome, value, limit = reader.split(text, 4)
-        lines.append(RuleLine(reader.token(name), _outcome(reader, outcome), _word(reader, value), _word(reader, limit)))
+        lines.append(
+            RuleLine(
+                reader.token(name), _outcome(reader, outcome), _word(reader, value), _word(reader, limit)
+            )
+        )
     check_ascending(reader, "rule", [line.name for line in lines])
     return tuple(lines)
 

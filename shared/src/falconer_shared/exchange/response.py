@@ -71,7 +71,8 @@ def parse_response(psbt: UntrustedPsbt) -> SigningResponse:
     receipts = receipts_in(psbt)
     if len(receipts) != 1:
         raise VerificationError(
-            "response-receipt-missing", f"the answer carries {len(receipts)} receipts where a signer sends one"
+            "response-receipt-missing",
+            f"the answer carries {len(receipts)} receipts where a signer sends one",
         )
     fields = [view.signature_fields for view in psbt.inputs]
     if _answer(psbt.tx, fields, receipts[0], psbt.version).raw != psbt.raw:
@@ -102,5 +103,7 @@ def check_response(response: SigningResponse, request: SigningRequest, policy: P
         )
     receipt = verify_receipt(response.receipt, signer.key)
     if receipt.request != request.digest:
-        raise VerificationError("receipt-other-request", f"receipt {receipt.number} of {claimed} is for another request")
+        raise VerificationError(
+            "receipt-other-request", f"receipt {receipt.number} of {claimed} is for another request"
+        )
     return receipt

@@ -55,7 +55,8 @@ class SshPublicKey:
         key = cls.from_blob(strict_base64(encoded, "SSH key", rule="ssh-key-malformed"))
         if key.algorithm != outside:
             raise Malformed(
-                "ssh-key-malformed", f"SSH key: named {safe(outside, 40)} outside and {safe(key.algorithm, 40)} inside"
+                "ssh-key-malformed",
+                f"SSH key: named {safe(outside, 40)} outside and {safe(key.algorithm, 40)} inside",
             )
         return key
 
@@ -110,7 +111,9 @@ def parse_key_hash(text: str) -> bytes:
     """
     head, colon, encoded = text.partition(":")
     if head != "SHA256" or not colon or len(encoded) != 43:
-        raise Malformed("ssh-key-malformed", f"'{safe(text, 60)}' is not a key hash like SHA256:... of 43 characters")
+        raise Malformed(
+            "ssh-key-malformed", f"'{safe(text, 60)}' is not a key hash like SHA256:... of 43 characters"
+        )
     return strict_base64(encoded + "=", "SSH key hash", rule="ssh-key-malformed")
 
 

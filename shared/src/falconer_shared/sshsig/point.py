@@ -64,4 +64,8 @@ def _double(x: int, y: int, z: int) -> tuple[int, int, int]:
 
 
 def _refusal(problem: str) -> Malformed:
-    return Malformed("ssh-key-invalid-point", f"the Ed25519 key {problem}", remedy="ask its owner for a key made by ssh-keygen")
+    return Malformed(
+        "ssh-key-invalid-point",
+        f"the Ed25519 key {problem}",
+        remedy="ask its owner for a key made by ssh-keygen",
+    )

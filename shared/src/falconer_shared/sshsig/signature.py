@@ -57,7 +57,9 @@ class SshSignature:
             raise reader.error("does not start with SSHSIG")
         version = reader.u32()
         if version != VERSION:
-            raise Malformed("ssh-signature-unsupported", f"SSH signature: version {version}, only {VERSION} is known")
+            raise Malformed(
+                "ssh-signature-unsupported", f"SSH signature: version {version}, only {VERSION} is known"
+            )
         key = SshPublicKey.from_blob(reader.string())
         namespace = reader.name()
         if reader.string():
@@ -166,10 +168,18 @@ def dearmour(text: bytes) -> bytes:
     except UnicodeDecodeError:
         raise Malformed("ssh-signature-malformed", "SSH signature: the file is not ASCII text") from None
     if len(lines) < 3 or lines[0] != _BEGIN or lines[-1] != _END:
-        raise Malformed("ssh-signature-malformed", f"SSH signature: the file is not lines from '{_BEGIN}' to '{_END}'")
+        raise Malformed(
+            "ssh-signature-malformed", f"SSH signature: the file is not lines from '{_BEGIN}' to '{_END}'"
+        )
     return strict_base64("".join(lines[1:-1]), "SSH signature", rule="ssh-signature-malformed")
 
 
 def _signed_bytes(namespace: str, hash_name: str, message: bytes) -> bytes:
     hashed = hashlib.new(hash_name, message).digest()
-    return MAGIC + string(namespace.encode("ascii")) + string(b"") + string(hash_name.encode("ascii")) + string(hashed)
+    return (
+        MAGIC
+        + string(namespace.encode("ascii"))
+        + string(b"")
+        + string(hash_name.encode("ascii"))
+        + string(hashed)
+    )

@@ -74,7 +74,10 @@ def strict_base64(text: str, where: str, rule: str) -> bytes:
         Malformed: the caller's rule id.
     """
     if len(text) > 2 * MAX_OBJECT:
-        raise Malformed(rule, f"{where}: {len(text)} characters of base64, more than the {2 * MAX_OBJECT} that it may have")
+        raise Malformed(
+            rule,
+            f"{where}: {len(text)} characters of base64, more than the {2 * MAX_OBJECT} that it may have",
+        )
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
