@@ -15,7 +15,6 @@ from falconer_online.keeping import (
     Created,
     Draft,
     Setting,
-    expiry,
     fee_at,
     free_coins,
     insufficient,
@@ -25,12 +24,13 @@ from falconer_online.keeping import (
     recording,
     setting,
     usual_max_fee,
+    written_intent,
 )
 from falconer_online.proposals import Wish, check_wish, expire_due
 from falconer_online.states import ProposalState
 from falconer_online.store.rows import ProposalRow
 from falconer_online.wallets import CHANGE, coins
-from falconer_shared.approval.intent import Intent, IntentKind
+from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.script import dust_limit
 from falconer_shared.bitcoin.transaction import OutPoint, TxOutput
 from falconer_shared.errors import StateError, UsageError
@@ -105,22 +105,15 @@ def _accelerate(
         [TxOutput(Amount(value - fee), home)],
         {0: OwnPlace(CHANGE, start.index)},
     )
-    now = coordinator.clock()
-    name = new_id(now)
-    intent = Intent(
-        kind=IntentKind.OWN,
-        network=start.wallet.network,
-        wallet_id=start.wallet.wallet_id,
+    name = new_id(coordinator.clock())
+    intent = written_intent(
+        coordinator,
+        start,
+        wish,
+        IntentKind.OWN,
         proposal=name,
-        requester=wish.requester,
-        strategy=wish.strategy,
-        policy_version=start.installed.policy.version,
-        policy_digest=start.installed.digest,
         spends=inputs[0].outpoint,
-        pays=(),
         max_fee=wish.max_fee if wish.max_fee is not None else usual_max_fee(start.installed, fee, most),
-        not_before=now,
-        expires=expiry(coordinator, start.installed, wish.expires),
     )
     draft = Draft(
         id=name,

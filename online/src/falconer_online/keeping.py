@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.judging import Judgement, judge
@@ -20,7 +21,7 @@ from falconer_online.outlook import outlook_of
 from falconer_online.states import ProposalState
 from falconer_online.store.rows import LabelRow, ProposalRow, WalletRow
 from falconer_online.wallets import change_index, coins, reconcile_locks
-from falconer_shared.approval.intent import Intent, check_intent
+from falconer_shared.approval.intent import Intent, IntentKind, check_intent
 from falconer_shared.approval.quorum import Approval
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.canonical import format_time
@@ -109,6 +110,52 @@ class Draft:
         """The one that it replaces under the same intent: its approvals hold for this one, too."""
         old = self.replaces
         return old if old is not None and old.intent == self.intent.text else None
+
+
+class Asked(Protocol):
+    """Who asks for a proposal, under which strategy, and until when it may be signed (None: as usual)."""
+
+    @property
+    def requester(self) -> str: ...
+
+    @property
+    def strategy(self) -> str: ...
+
+    @property
+    def expires(self) -> int | None: ...
+
+
+def written_intent(
+    coordinator: Coordinator,
+    start: Setting,
+    asked: Asked,
+    kind: IntentKind,
+    *,
+    proposal: str,
+    spends: OutPoint,
+    pays: tuple[tuple[Amount, str], ...] = (),
+    max_fee: Amount,
+) -> Intent:
+    """The intent of a new proposal: from now on, under the policy in force.
+
+    Raises:
+        UsageError: `proposal-expires`. Malformed: what building an `Intent` refuses.
+    """
+    return Intent(
+        kind=kind,
+        network=start.wallet.network,
+        wallet_id=start.wallet.wallet_id,
+        proposal=proposal,
+        requester=asked.requester,
+        strategy=asked.strategy,
+        policy_version=start.installed.policy.version,
+        policy_digest=start.installed.digest,
+        spends=spends,
+        pays=pays,
+        max_fee=max_fee,
+        not_before=coordinator.clock(),
+        expires=expiry(coordinator, start.installed, asked.expires),
+    )
 
 
 def keep(coordinator: Coordinator, draft: Draft) -> Created:

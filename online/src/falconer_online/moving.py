@@ -16,7 +16,6 @@ from falconer_online.keeping import (
     Created,
     Draft,
     Setting,
-    expiry,
     fee_at,
     free_coins,
     insufficient,
@@ -25,10 +24,11 @@ from falconer_online.keeping import (
     recording,
     setting,
     usual_max_fee,
+    written_intent,
 )
 from falconer_online.proposals import Wish, check_wish, expire_due
 from falconer_online.wallets import CHANGE, check_free
-from falconer_shared.approval.intent import Intent, IntentKind
+from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.address import address_of
 from falconer_shared.bitcoin.script import dust_limit
 from falconer_shared.bitcoin.transaction import TxOutput
@@ -125,20 +125,15 @@ def _keep(
         # to the satoshi: with the fee that is allowed it is all that the coins hold
         pays = ((Amount(value - max_fee), address_of(move.script, start.wallet.network)),)
     name = new_id(now)
-    intent = Intent(
-        kind=move.kind,
-        network=start.wallet.network,
-        wallet_id=start.wallet.wallet_id,
+    intent = written_intent(
+        coordinator,
+        start,
+        wish,
+        move.kind,
         proposal=name,
-        requester=wish.requester,
-        strategy=wish.strategy,
-        policy_version=start.installed.policy.version,
-        policy_digest=start.installed.digest,
         spends=inputs[0].outpoint,
         pays=pays,
         max_fee=max_fee,
-        not_before=now,
-        expires=expiry(coordinator, start.installed, wish.expires),
     )
     taken = [each.outpoint for each in inputs]
     return keep(

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from falconer_online.build import Payee, check_payments, choose, rebuild
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.fees import usual_fee_rate
-from falconer_online.keeping import Created, Draft, Setting, expiry, keep, new_id, recording, setting
+from falconer_online.keeping import Created, Draft, Setting, keep, new_id, recording, setting, written_intent
 from falconer_online.states import MAY_EXPIRE, ProposalState
 from falconer_online.store.rows import ProposalRow
 from falconer_online.wallets import check_free
-from falconer_shared.approval.intent import Intent, IntentKind
+from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.canonical import format_time
 from falconer_shared.errors import (
@@ -124,7 +124,16 @@ def _drafted(coordinator: Coordinator, wish: Wish, start: Setting, rate: FeeRate
     own = {output.script for output in verified.own_outputs}
     if any(payee.script in own for payee in wish.payments):
         raise UsageError("payment-to-own-wallet", "a payment goes to an address of this very wallet")
-    intent = _intent(coordinator, wish, choice.payments, start.installed, verified, rate)
+    intent = written_intent(
+        coordinator,
+        start,
+        wish,
+        IntentKind.PAY,
+        proposal=new_id(coordinator.clock()),
+        spends=verified.inputs[0].outpoint,
+        pays=tuple((payee.amount, payee.address) for payee in choice.payments),
+        max_fee=wish.max_fee if wish.max_fee is not None else _usual_max_fee(start.installed, verified, rate),
+    )
     return Draft(
         id=intent.proposal,
         setting=start,
@@ -133,32 +142,6 @@ def _drafted(coordinator: Coordinator, wish: Wish, start: Setting, rate: FeeRate
         purpose=wish.purpose,
         take=choice.inputs,
         labels=wish.labels,
-    )
-
-
-def _intent(
-    coordinator: Coordinator,
-    wish: Wish,
-    payments: Sequence[Payee],
-    installed: InstalledPolicy,
-    verified: VerifiedTransaction,
-    rate: FeeRate,
-) -> Intent:
-    now = coordinator.clock()
-    return Intent(
-        kind=IntentKind.PAY,
-        network=coordinator.config.network,
-        wallet_id=verified.wallet.wallet_id,
-        proposal=new_id(now),
-        requester=wish.requester,
-        strategy=wish.strategy,
-        policy_version=installed.policy.version,
-        policy_digest=installed.digest,
-        spends=verified.inputs[0].outpoint,
-        pays=tuple((payee.amount, payee.address) for payee in payments),
-        max_fee=wish.max_fee if wish.max_fee is not None else _usual_max_fee(installed, verified, rate),
-        not_before=now,
-        expires=expiry(coordinator, installed, wish.expires),
     )
 
 

@@ -22,7 +22,6 @@ from falconer_online.keeping import (
     Created,
     Draft,
     Setting,
-    expiry,
     fee_at,
     free_coins,
     insufficient,
@@ -31,13 +30,14 @@ from falconer_online.keeping import (
     recording,
     setting,
     usual_max_fee,
+    written_intent,
 )
 from falconer_online.proposals import Wish, check_wish, expire_due, reject
 from falconer_online.states import HOLDS_COINS, NEVER_SIGNED
 from falconer_online.store.rows import ProposalRow
 from falconer_online.store.view import View
 from falconer_online.wallets import CHANGE
-from falconer_shared.approval.intent import Intent, IntentKind
+from falconer_shared.approval.intent import IntentKind
 from falconer_shared.bitcoin.script import dust_limit
 from falconer_shared.bitcoin.transaction import Transaction, TxOutput
 from falconer_shared.errors import StateError, UsageError
@@ -156,21 +156,14 @@ def _cancel(coordinator: Coordinator, wish: Wish, start: Setting, out: Out, name
         [TxOutput(Amount(value - fee), home)],
         {0: OwnPlace(CHANGE, start.index)},
     )
-    now = coordinator.clock()
-    intent = Intent(
-        kind=IntentKind.CANCEL,
-        network=start.wallet.network,
-        wallet_id=start.wallet.wallet_id,
+    intent = written_intent(
+        coordinator,
+        start,
+        wish,
+        IntentKind.CANCEL,
         proposal=name,
-        requester=wish.requester,
-        strategy=wish.strategy,
-        policy_version=start.installed.policy.version,
-        policy_digest=start.installed.digest,
         spends=anchor,
-        pays=(),
         max_fee=wish.max_fee if wish.max_fee is not None else usual_max_fee(start.installed, fee, most),
-        not_before=now,
-        expires=expiry(coordinator, start.installed, wish.expires),
     )
     draft = Draft(
         id=name,
