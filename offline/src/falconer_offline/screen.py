@@ -35,8 +35,8 @@ _UNBOUNDED = 1 << 16
 
 _SAYS: Final = {
     IntentKind.SWEEP: "EVERYTHING IN THESE COINS GOES TO ONE ADDRESS",
-    IntentKind.OWN: "NOTHING LEAVES THIS WALLET   its coins are put together",
-    IntentKind.CANCEL: "NOTHING LEAVES THIS WALLET   this takes the place of an earlier payment",
+    IntentKind.OWN: "NOTHING LEAVES THIS WALLET",
+    IntentKind.CANCEL: "NOTHING LEAVES THIS WALLET",
 }
 """What each kind of intent but a payment means."""
 
@@ -92,10 +92,12 @@ def _money(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
     yield _fact("wallet", f"is poorer by {_both(verified.spent)}")
     yield Text()
     if intent.kind in _SAYS:
-        yield _heading(_SAYS[intent.kind])
+        yield _heading("   ".join(filter(None, (_SAYS[intent.kind], _seen(judged)))))
     if intent.kind is IntentKind.SWEEP:
         yield _fact("leaves", f"{_both(verified.paid)}; what was approved is the least that arrives:")
     yield from _earlier(judged.earlier)
+    if intent.kind is IntentKind.CANCEL and not judged.earlier.replaced:
+        yield _warning("no earlier transaction that spends the named coin was signed here")
     policy = judged.approved.installed.policy
     for number, (amount, address) in enumerate(intent.pays, 1):
         yield _heading(f"PAY {number}   {_both(amount)}")
@@ -110,6 +112,16 @@ def _money(judged: Judged, strokes: diagram.Strokes) -> Iterator[Text]:
         yield _warning("requester and strategy are unproven: nobody signed the intent")
     if intent.pays:
         yield _fact("sum", _both(judged.total))
+
+
+def _seen(judged: Judged) -> str:
+    """What the transaction and the journal prove of what the kind claims."""
+    kind, verified = judged.approved.intent.kind, judged.verified
+    if kind is IntentKind.CANCEL and judged.earlier.replaced:
+        return "this takes the place of an earlier transaction"
+    if kind is IntentKind.OWN and len(verified.inputs) > len(verified.own_outputs):
+        return "its coins are put together"
+    return ""
 
 
 def _earlier(found: Earlier) -> Iterator[Text]:

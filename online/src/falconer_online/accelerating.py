@@ -35,7 +35,7 @@ from falconer_shared.bitcoin.script import dust_limit
 from falconer_shared.bitcoin.transaction import OutPoint, TxOutput
 from falconer_shared.errors import StateError, UsageError
 from falconer_shared.units import Amount, FeeRate
-from falconer_shared.verify.fees import MAX_FEE_SHARE_PERCENT
+from falconer_shared.verify.fees import fee_cap
 from falconer_shared.wallet.ownership import OwnPlace
 
 
@@ -91,7 +91,7 @@ def _accelerate(
         package = fee_at(rate, waiting.ancestor_size + size) - int(waiting.ancestor_fees)
         fee = max(package, least_fee(size))
         value = sum(each.amount for each in inputs)
-        most = min(value - dust, value * MAX_FEE_SHARE_PERCENT // 100)
+        most = min(value - dust, fee_cap(value))
         if fee <= most:
             break
         added = next(more, None)

@@ -34,7 +34,7 @@ from falconer_shared.bitcoin.script import dust_limit
 from falconer_shared.bitcoin.transaction import TxOutput
 from falconer_shared.errors import UsageError
 from falconer_shared.units import Amount
-from falconer_shared.verify.fees import MAX_FEE_SHARE_PERCENT
+from falconer_shared.verify.fees import fee_cap
 from falconer_shared.wallet.ownership import OwnPlace
 
 
@@ -110,15 +110,12 @@ def _keep(
             remedy="to bring coins together: --own",
         )
     now = coordinator.clock()
-    most = value - max(dust, 1)
-    max_fee = (
-        wish.max_fee
-        if wish.max_fee is not None
-        else usual_max_fee(start.installed, fee, min(most, value * MAX_FEE_SHARE_PERCENT // 100))
-    )
+    most = min(value - max(dust, 1), fee_cap(value))
+    max_fee = wish.max_fee if wish.max_fee is not None else usual_max_fee(start.installed, fee, most)
     if max_fee > most:
         raise UsageError(
-            "sweep-max-fee", f"a fee of up to {int(max_fee):,} sats would leave nothing of {value:,}"
+            "sweep-max-fee",
+            f"a fee of up to {int(max_fee):,} sats of {value:,}: no more than {most:,} is ever signed",
         )
     pays: tuple[tuple[Amount, str], ...] = ()
     if move.kind is IntentKind.SWEEP:

@@ -43,7 +43,7 @@ from falconer_shared.bitcoin.transaction import Transaction, TxOutput
 from falconer_shared.errors import StateError, UsageError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.units import Amount, FeeRate
-from falconer_shared.verify.fees import MAX_FEE_SHARE_PERCENT
+from falconer_shared.verify.fees import fee_cap
 from falconer_shared.verify.transaction import VerifiedTransaction
 from falconer_shared.wallet.ownership import OwnPlace
 
@@ -144,7 +144,7 @@ def _cancel(coordinator: Coordinator, wish: Wish, start: Setting, out: Out, name
         value = sum(each.amount for each in inputs)
         size = virtual_size(start.wallet, count, [home])
         fee = max(fee_at(rate, size), out.fees + least_fee(size), fee_at(out.rate, size) + 1)
-        most = min(value - dust_limit(home), value * MAX_FEE_SHARE_PERCENT // 100)
+        most = min(value - dust_limit(home), fee_cap(value))
         if fee <= most:
             break
         if count == len(available):

@@ -22,7 +22,8 @@ What each kind lets a transaction do (`check_intent`):
 
 * `pay`: the outputs that are not ours are exactly the `pay` lines;
 * `sweep`: all that its inputs hold goes to the one destination, less the fee. The `pay` line is the least that it gets, and
-  together with `max-fee` it is the sum of the inputs to the satoshi: no coin can be added, and none held back;
+  together with `max-fee` it is the sum of the inputs to the satoshi: no coin can be added, and none held back. Its `max-fee`
+  is one that a transaction may have, so that the least is near what the destination gets;
 * `own`: nothing leaves the wallet but the fee (consolidation; a child that pays for its parent);
 * `cancel`: like `own`, into one output, so that what spent the named coin before can no longer confirm.
 
@@ -42,6 +43,7 @@ from falconer_shared.canonical import MAX_TIME, Reader, Writer, digest, format_t
 from falconer_shared.errors import ApprovalError, Malformed
 from falconer_shared.text import is_token
 from falconer_shared.units import MAX_MONEY, Amount
+from falconer_shared.verify.fees import fee_cap
 from falconer_shared.verify.transaction import VerifiedTransaction
 
 NAMESPACE = "falconer-approval@1"
@@ -185,7 +187,7 @@ def check_intent(
     Raises:
         ApprovalError: the id of the first difference: `intent-kind-unsupported`, `intent-other-network`, `intent-other-wallet`,
             `intent-other-policy`, `intent-not-yet-valid`, `intent-expired`, `intent-coin-not-spent`, `intent-payments-differ`,
-            `intent-sweep-value-differs`, `intent-cancel-outputs`, `intent-fee-exceeded`.
+            `intent-sweep-value-differs`, `intent-sweep-fee-room`, `intent-cancel-outputs`, `intent-fee-exceeded`.
     """
     if intent.kind is IntentKind.RECOVER:
         raise ApprovalError(
@@ -289,6 +291,17 @@ def _check_sweep(intent: Intent, verified: VerifiedTransaction) -> None:
             f"the sweep of {approved} sats was approved, and the coins of this transaction hold {swept}",
             approved=approved,
             swept=swept,
+        )
+    cap = fee_cap(swept)
+    if intent.max_fee > cap:
+        # what the fee leaves goes to the destination: more room than any fee takes hides how much that is
+        raise ApprovalError(
+            "intent-sweep-fee-room",
+            f"the sweep of {swept} sats names a fee of up to {int(intent.max_fee)}, and none above {cap} is ever signed;"
+            " so its payment says too little of what leaves",
+            remedy="propose it with a lower max-fee",
+            max_fee=int(intent.max_fee),
+            limit=cap,
         )
 
 

@@ -33,6 +33,11 @@ zero (A011).
 """
 
 
+def fee_cap(value: int) -> int:
+    """The highest fee that a transaction whose inputs hold `value` satoshis may ever have, whatever its size."""
+    return min(MAX_FEE, value * MAX_FEE_SHARE_PERCENT // 100)
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Sums in satoshis, the worst-case signed weight and the fee rate over it."""
