@@ -152,8 +152,16 @@ def verdicts(session: Session, judged: list[Json]) -> None:
     for each in judged:
         if isinstance(each, dict) and each.get("limit") is not None:
             whole = each.get("whole_limit")
-            limits = (
-                str(each["limit"]) if whole in {None, each["limit"]} else f"{each['limit']} (whole {whole})"
-            )
-            rows.append((each["rule"], each["outcome"], each["value"] or "-", limits))
+            limits = _digits(each["limit"])
+            if whole not in {None, each["limit"]}:
+                limits += f" (whole {_digits(whole)})"
+            # what only lacks a person's yes has not failed: it waits
+            word = "needs approval" if each.get("id") == "approval-missing" else str(each["outcome"])
+            rows.append((each["rule"], word, _digits(each["value"] or "-"), limits))
     session.table(("rule", "verdict", "value", "limit"), rows)
+
+
+def _digits(value: Json) -> str:
+    """A number with its digits in groups, any other word as it is."""
+    text = str(value)
+    return f"{int(text):,}" if text.isascii() and text.isdecimal() else text
