@@ -83,7 +83,10 @@ def test_the_journal_answers_as_a_list_of_its_entries_would(tmp_path):
     scripts = [script for entry in model.all for script in (*entry.paid, *entry.own)] + [b"\x51"]
     for besides in [entry.anchor for entry in model.all] + [OutPoint(bytes(32), 0)]:
         assert journal.used(scripts, besides) == model.used(scripts, besides)
-        assert journal.approved_before("agent", "-", besides) == model.approved_before("agent", "-", besides)
+        for paying in (False, True):
+            assert journal.approved_before("agent", "-", besides, paying=paying) == model.approved_before(
+                "agent", "-", besides, paying=paying
+            )
     other = records.JournalHistory(office.state(), "00" * 32)
     assert other.used(scripts, OutPoint(bytes(32), 0)) == frozenset()
 

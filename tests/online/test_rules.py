@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -140,13 +141,13 @@ def test_the_store_answers_as_a_list_of_its_entries_would(tmp_path: Path):
         scripts += [item.scripts.script_pubkey for each in made for item in each.verified.inputs]
         for besides in [entry.anchor for entry in entries] + [NOBODY]:
             assert stored.used(scripts, besides) == model.used(scripts, besides)
-            for strategy in ("dca", "-"):
-                assert stored.approved_before("operator", strategy, besides) == model.approved_before(
-                    "operator", strategy, besides
-                )
+            for strategy, paying in product(("dca", "-"), (False, True)):
+                assert stored.approved_before(
+                    "operator", strategy, besides, paying=paying
+                ) == model.approved_before("operator", strategy, besides, paying=paying)
         other = view.history("00" * 32)
         assert other.used(scripts, NOBODY) == frozenset()
-        assert not other.approved_before("operator", "dca", NOBODY)
+        assert not other.approved_before("operator", "dca", NOBODY, paying=False)
 
 
 def test_a_strategy_is_known_when_its_request_was_made_and_not_while_it_waits(tmp_path: Path):

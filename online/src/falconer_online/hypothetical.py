@@ -67,6 +67,7 @@ def spend_for(
         history,
         anchor=question.anchor,
         scripts={payee.script for payee in question.payments},
+        paying=bool(question.payments),
         requester=question.requester,
         strategy=question.strategy,
         now=question.at,

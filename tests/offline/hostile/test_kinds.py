@@ -155,3 +155,22 @@ def test_what_a_destination_got_by_kinds_of_one_coin_counts_once_and_by_two_coin
     )
     with refused("policy-destination-limit", PolicyRefused):
         office.judge(office.request(again, alter_intent=alter))
+
+
+# A strategy that was never approved for paying
+
+
+@pytest.mark.parametrize("kind", [IntentKind.OWN, IntentKind.CANCEL])
+def test_an_approved_movement_at_home_does_not_make_a_strategy_known_for_payments(tmp_path, kind):
+    """Who approves that coins are brought together has not agreed that anybody is paid for that strategy."""
+    rules = {"human_approval_threshold_sats": 200_000, "auto_approve_new_strategies": False}
+    office = Office.make(tmp_path / "home", wpkh_wallet(), rules=rules)
+    alter = as_kind(kind, strategy="yolo")
+    sign(office, office.request(home(office, 2_000), approvers=("anna",), alter_intent=alter))
+    other = Payment(office.wallet, coins=[(OwnPlace(0, 8), VALUE)])
+    data = office.request(other, alter_intent=lambda intent: dataclasses.replace(intent, strategy="yolo"))
+    with refused("approval-missing-strategy", ApprovalRefused):
+        office.judge(data)
+    # at home it stays known
+    again = office.request(home(office, 2_000, 7), alter_intent=alter)
+    assert value(office, again, "auto_approve_new_strategies") == "known"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from falconer_shared.policy.history import Recorded
 from tests.support.policies import coin
 from tests.support.spends import NOW, entry, own_script, script
@@ -36,9 +38,18 @@ def test_a_strategy_is_known_once_another_spend_of_it_was_approved():
             entry(3, 5, approved=True, requester="other", strategy="grid"),
         ]
     )
-    assert past.approved_before("agent", "dca", coin(9))
-    assert not past.approved_before("agent", "dca", coin(1))
-    assert not past.approved_before("agent", "grid", coin(9))
-    assert past.approved_before("other", "grid", coin(9))
-    assert not past.approved_before("other", "dca", coin(9))
-    assert not past.approved_before("agent", "-", coin(9))
+    assert past.approved_before("agent", "dca", coin(9), paying=False)
+    assert not past.approved_before("agent", "dca", coin(1), paying=False)
+    assert not past.approved_before("agent", "grid", coin(9), paying=False)
+    assert past.approved_before("other", "grid", coin(9), paying=False)
+    assert not past.approved_before("other", "dca", coin(9), paying=False)
+    assert not past.approved_before("agent", "-", coin(9), paying=False)
+
+
+def test_a_strategy_is_known_for_payments_once_a_payment_of_it_was_approved():
+    home = dataclasses.replace(entry(1, 5, approved=True, strategy="dca"), paid={})
+    paid = dataclasses.replace(entry(2, 5, approved=True, strategy="dca"), paid={script(1): 4})
+    assert Recorded.of([home]).approved_before("agent", "dca", coin(9), paying=False)
+    assert not Recorded.of([home]).approved_before("agent", "dca", coin(9), paying=True)
+    assert Recorded.of([home, paid]).approved_before("agent", "dca", coin(9), paying=True)
+    assert not Recorded.of([home, paid]).approved_before("agent", "dca", coin(2), paying=True)

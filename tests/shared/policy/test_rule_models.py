@@ -248,9 +248,10 @@ def test_no_answer_of_a_history_depends_on_its_order(
     one, other = Recorded.of(past), Recorded.of(shuffled)
     asked = [script(number) for number in range(5)] + [own_script(number) for number in range(5)]
     assert one.used(asked, coin(anchor)) == other.used(asked, coin(anchor))
-    assert one.approved_before("agent", "dca", coin(anchor)) == other.approved_before(
-        "agent", "dca", coin(anchor)
-    )
+    for paying in (False, True):
+        assert one.approved_before("agent", "dca", coin(anchor), paying=paying) == other.approved_before(
+            "agent", "dca", coin(anchor), paying=paying
+        )
     assert set(map(repr, one.entries(NOW - DAY))) == set(map(repr, other.entries(NOW - DAY)))
 
 

@@ -258,9 +258,9 @@ class JournalHistory:
         """Those of `scripts` that another spend of this machine touched."""
         return self._recorded().used(scripts, besides)
 
-    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint, *, paying: bool) -> bool:
         """Whether this machine saw another spend approved for this requester and strategy."""
-        return self._recorded().approved_before(requester, strategy, besides)
+        return self._recorded().approved_before(requester, strategy, besides, paying=paying)
 
     def rows(self) -> Sequence[Row]:
         """The rows of this wallet's spends; the released ones left out."""

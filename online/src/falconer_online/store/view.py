@@ -312,7 +312,7 @@ class StoredHistory:
         )
         return frozenset(_script(row["script"]) for row in self._view.rows(query))
 
-    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint, *, paying: bool) -> bool:
         """A spend that needs approval counts as approved from the beginning, because it goes nowhere without; but
         only once its request was made is it certain that somebody approved it.
         """
@@ -331,6 +331,8 @@ class StoredHistory:
             )
             .limit(1)
         )
+        if paying:
+            query = query.where(table.c.paid != "{}")
         return bool(self._view.rows(query))
 
 

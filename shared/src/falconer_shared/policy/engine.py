@@ -156,6 +156,7 @@ def spend_of(
         history,
         anchor=intent.spends,
         scripts={output.script for output in verified.outputs},
+        paying=bool(verified.payments),
         requester=intent.requester,
         strategy=intent.strategy,
         now=now,
@@ -201,11 +202,12 @@ def recall(
     *,
     anchor: OutPoint,
     scripts: AbstractSet[bytes],
+    paying: bool,
     requester: str,
     strategy: str,
     now: int,
 ) -> Past:
-    """Ask a history about a transaction whose outputs go to `scripts`.
+    """Ask a history about a transaction whose outputs go to `scripts`; `paying` where one of them is not ours.
 
     Raises:
         StateError: what the history raises.
@@ -216,7 +218,7 @@ def recall(
         used=history.used(scripts, anchor) if policy.rule("no_address_reuse") is True else frozenset(),
         strategy_known=(
             policy.rule("auto_approve_new_strategies") is False
-            and history.approved_before(requester, strategy, anchor)
+            and history.approved_before(requester, strategy, anchor, paying=paying)
         ),
     )
 

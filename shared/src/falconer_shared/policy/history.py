@@ -54,8 +54,10 @@ class SpendHistory(Protocol):
     def used(self, scripts: Collection[bytes], besides: OutPoint) -> frozenset[bytes]:
         """Those of `scripts` that an entry of another anchor than `besides` pays, spends from or returns to, however old."""
 
-    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
-        """Whether an entry of another anchor, however old, was approved for this requester and strategy."""
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint, *, paying: bool) -> bool:
+        """Whether an entry of another anchor, however old, was approved for this requester and strategy; where `paying`, one that
+        paid somebody.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ class Recorded:
             if any(script in entry.paid or script in entry.own for entry in others)
         )
 
-    def approved_before(self, requester: str, strategy: str, besides: OutPoint) -> bool:
+    def approved_before(self, requester: str, strategy: str, besides: OutPoint, *, paying: bool) -> bool:
         """As `SpendHistory.approved_before`."""
         return any(
             entry.approved and (entry.requester, entry.strategy) == (requester, strategy)
             for entry in self.all
-            if entry.anchor != besides
+            if entry.anchor != besides and (entry.paid or not paying)
         )

@@ -101,7 +101,7 @@ class Spend:
 
     `entries` is the history of this wallet for as long as any rule looks back. Of the whole history, other spends of the same
     anchor left out: `used` are the scripts of this transaction's outputs that stand in it, and `strategy_known` says whether a
-    spend of this requester and strategy was approved.
+    spend of this requester and strategy was approved: of a payment, one that paid.
     """
 
     kind: IntentKind

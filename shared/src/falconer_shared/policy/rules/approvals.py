@@ -70,7 +70,8 @@ class FundingThreshold:
 
 @dataclass(frozen=True, slots=True)
 class NewStrategies:
-    """Set to no: the first spend of a requester and strategy must be approved, as must every one until then.
+    """Set to no: the first spend of a requester and strategy must be approved, as must every one until then. Who approves that
+    coins move within the wallet has approved no payment: of those, too, the first must be.
 
     `-`, no strategy, is one like any other: leaving the name out must not be a way round.
     """
