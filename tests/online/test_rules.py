@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from falconer_online.moving import consolidate
 from falconer_online.outlook import outlook_of
-from falconer_online.proposals import reject
+from falconer_online.proposals import Wish, reject
 from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.errors import DeviceError, StateError
 from falconer_shared.policy.engine import PolicyRefused
 from falconer_shared.policy.history import Recorded
 from falconer_shared.policy.spend import NOTHING_SEEN
+from falconer_shared.units import FeeRate
 from tests.online.desk import NOW, Desk
 from tests.online.office import Office
 from tests.support.node import RegtestNode
@@ -167,6 +169,19 @@ def test_a_strategy_is_known_when_its_request_was_made_and_not_while_it_waits(tm
     assert desk.approve(waiting.row.id) == "approved"
     assert desk.create(30_003, strategy="other").judgement.needed == 1
     assert desk.create(30_004, strategy="dca", requester="another").judgement.needed == 1
+
+
+def test_a_consolidation_that_was_approved_approves_no_payment(tmp_path: Path):
+    desk = make(tmp_path, auto_approve_new_strategies=False, human_approval_threshold_sats=10**6)
+    coins = tuple(desk.node.funds)
+    rate = FeeRate.from_sats_per_vbyte(5)
+    moved = consolidate(desk.coordinator, Wish((), fee_rate=rate, strategy="dca", coins=coins[:2]))
+    assert moved.judgement.needed == 1
+    desk.approve(moved.row.id, "anna")
+    desk.request(moved.row.id)
+    further = consolidate(desk.coordinator, Wish((), fee_rate=rate, strategy="dca", coins=coins[2:4]))
+    assert further.judgement.needed == 0
+    assert desk.create(30_000, strategy="dca").judgement.needed == 1
 
 
 def test_an_address_is_paid_once(tmp_path: Path):
