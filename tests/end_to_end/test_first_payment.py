@@ -155,9 +155,14 @@ def test_audit_and_journals_verify(house: Treasury, vault: Treasury):
             assert signer.run("journal", "verify", json_output=True).status == 0
 
 
-def test_receipts_tell_both_stories(vault: Treasury):
+def test_receipts_tell_both_stories(vault: Treasury, supplier: str):
+    pays = [(supplier, 11_000)]
+    created = vault.propose(*pays)["proposal"]
+    request = vault.export(created["id"])
+    answers = [vault.sign(vault.signers[number], request, pays)[0] for number in (0, 2)]
+    assert vault.finish(created["id"], answers)["state"] == "confirmed"
     receipts = vault.coordinator.json("receipt", "list")["receipts"]
-    assert {receipt["signer"] for receipt in receipts} == {"east", "south", "west"}
+    assert {"east", "west"} <= {receipt["signer"] for receipt in receipts}
     assert all(receipt["verdict"] == "signed" for receipt in receipts)
 
 
