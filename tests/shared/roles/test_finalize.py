@@ -141,10 +141,8 @@ class TestChecksItsOwnWork:
         class Twisted(module.Transaction):
             @classmethod
             def parse(cls, data: bytes, where: str = "transaction"):
-                tx = module.Transaction.__mro__[0]
                 read = super().parse(data, where)
                 first = dataclasses.replace(read.outputs[0], value=Amount(read.outputs[0].value - 1))
-                del tx
                 return cls(read.version, read.inputs, (first, *read.outputs[1:]), read.locktime)
 
         monkeypatch.setattr(module, "Transaction", Twisted)
