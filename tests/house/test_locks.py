@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-LOCKS = ("build", "dev", "offline", "online")
+LOCKS = ("build", "consensus", "dev", "offline", "online")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ def test_every_line_is_exact_and_hashed(name: str) -> None:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
 
 
-@pytest.mark.parametrize("name", ["build", "offline", "online"])
+@pytest.mark.parametrize("name", ["build", "consensus", "offline", "online"])
 def test_every_lock_agrees_with_the_whole(name: str) -> None:
     whole = pins("dev")
     for package, version in pins(name).items():
