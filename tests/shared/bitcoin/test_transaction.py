@@ -233,10 +233,11 @@ def test_size_boundary():
 
 
 def test_input_boundary():
-    most = payment(MAX_INPUTS, witness=())
+    """No count below it is refused for itself: with the smallest inputs, a block just holds that many."""
+    most = payment(MAX_INPUTS, 1, witness=())
     assert len(Transaction.parse(most.serialize()).inputs) == MAX_INPUTS
     with refused("transaction-too-many-inputs", Malformed):
-        Transaction.parse(payment(MAX_INPUTS + 1, witness=()).serialize())
+        Transaction.parse(payment(MAX_INPUTS + 1, 1, witness=()).serialize())
 
 
 def test_a_promise_of_many_inputs_costs_nothing():

@@ -18,11 +18,13 @@ from falconer_shared.errors import Malformed
 from falconer_shared.text import safe
 from falconer_shared.units import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR, Amount, Weight
 
-MAX_INPUTS = 10_000
-"""Inputs of a transaction that is only parsed (DESIGN: bounds): a standard one has fewer than 2,500."""
-
 SMALLEST_INPUT = 32 + 4 + 1 + 4
 """Bytes of an input with an empty script."""
+
+MAX_INPUTS = (MAX_BLOCK_WEIGHT // WITNESS_SCALE_FACTOR - (4 + 3 + 1 + 4)) // SMALLEST_INPUT
+"""Inputs of the largest transaction that a block can hold: 24,389. What made a coin of ours is whatever miners took, and
+block 367,891 has one with 20,000 inputs; what we sign is bounded elsewhere, by the standard weight.
+"""
 
 SMALLEST_OUTPUT = 8 + 1
 """Bytes of an output with an empty script."""

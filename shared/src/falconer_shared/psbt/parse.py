@@ -23,7 +23,7 @@ from dataclasses import InitVar, dataclass, field
 from types import MappingProxyType
 from typing import Final, Self
 
-from falconer_shared.bitcoin.transaction import MAX_INPUTS, Transaction
+from falconer_shared.bitcoin.transaction import Transaction
 from falconer_shared.errors import Malformed, VerificationError
 from falconer_shared.psbt import version2
 from falconer_shared.psbt.envelope import MAGIC, binary
@@ -47,6 +47,9 @@ Map = Mapping[bytes, bytes]
 
 Fields = Map | Iterable[tuple[bytes, bytes]]
 """Fields to add: raw keys with their values."""
+
+MAX_INPUTS = 10_000
+"""Inputs of a PSBT that is only parsed (DESIGN: bounds): a standard transaction has fewer than 2,500."""
 
 MAX_OUTPUTS = 10_000
 """Outputs of a PSBT that is only parsed: a standard transaction holds at most 3,200 that pay to witness key
