@@ -155,6 +155,11 @@ def test_audit_and_journals_verify(house: Treasury, vault: Treasury):
             assert signer.run("journal", "verify", json_output=True).status == 0
 
 
+def test_every_broadcast_above_went_through_the_consensus_code(house: Treasury):
+    """It is installed wherever the tests run, so what was sent satisfied it and the node alike."""
+    assert house.coordinator.json("status")["consensus"]["usable"]
+
+
 def test_receipts_tell_both_stories(vault: Treasury, supplier: str):
     pays = [(supplier, 11_000)]
     created = vault.propose(*pays)["proposal"]

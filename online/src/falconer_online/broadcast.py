@@ -1,7 +1,8 @@
 """The last step: finalise what is signed, and hand it to the network.
 
 The transaction is built from our own PSBT and the verified signatures, taken apart again by the Finalizer,
-tried at the node's mempool, sent, and the id that the node returns must be ours. Should the program end
+run through Bitcoin Core's own script verification where that is installed (`consensus`), tried at the node's
+mempool, sent, and the id that the node returns must be ours. Should the program end
 between sending and storing, a second `broadcast` finds the transaction at the node and says so.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from falconer_online.consensus import check_scripts
 from falconer_online.coordinator import Coordinator, node_wallet_name
 from falconer_online.receive import collected_signatures
 from falconer_online.replacing import rivals
@@ -28,19 +30,22 @@ SENDABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """`already` says that the network had it before."""
+    """`already` says that the network had it before; `consensus` is the version of the library that verified the scripts, None
+    where none is installed.
+    """
 
     row: ProposalRow
     final: FinalTransaction
     already: bool
+    consensus: str | None
 
 
 def broadcast(coordinator: Coordinator, proposal_id: str) -> Broadcast:
     """Finalise and send a proposal's transaction.
 
     Raises:
-        VerificationError: `signatures-missing`, and what the Finalizer refuses. DeviceError:
-        `broadcast-refused`, `node-txid`. StateError: `proposal-state`.
+        VerificationError: `signatures-missing`, `consensus-script-failed`, and what the Finalizer refuses. DeviceError:
+        `broadcast-refused`, `node-txid`. StateError: `proposal-state`, `consensus-unusable`.
     """
     with coordinator.exclusive():
         with coordinator.store.read() as view:
@@ -59,6 +64,7 @@ def broadcast(coordinator: Coordinator, proposal_id: str) -> Broadcast:
                 remedy="falconer proposals receive FILE ...",
             )
         final = finalize(signed)
+        consensus = check_scripts(final)
         already = _known(coordinator, row, final)
         if not already:
             already = _send(coordinator, final)
@@ -72,7 +78,7 @@ def broadcast(coordinator: Coordinator, proposal_id: str) -> Broadcast:
                 # which of them confirms is not ours to say: they stay as they are until one does
                 for rival in rivals(change, row):
                     change.set_replaced(rival, row.id)
-    return Broadcast(row, final, already)
+    return Broadcast(row, final, already, consensus)
 
 
 def _known(coordinator: Coordinator, row: ProposalRow, final: FinalTransaction) -> bool:

@@ -72,6 +72,8 @@ def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int
     else:
         session.say(f"Sent: {done.final.txid_hex}")
     session.say(f"fee {grouped(done.final.fee)}, {btc(done.final.fee)}, {done.final.fee_rate.text()} sat/vB")
+    if done.consensus is not None:
+        session.say(f"scripts verified by Bitcoin Core's own code (py-bitcoinkernel {done.consensus})")
     session.next(f"falconer proposals show {done.row.id}   (confirmations)")
     session.result(
         {
@@ -79,6 +81,7 @@ def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int
             "proposal": document(coordinator, done.row),
             "transaction": transaction_json(verified, done.final.txid_hex),
             "already": done.already,
+            "consensus": done.consensus,
         }
     )
 

@@ -9,7 +9,8 @@ import click
 
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
-from falconer_shared.errors import DeviceError
+from falconer_online.jsontype import Json
+from falconer_shared.errors import DeviceError, StateError
 
 if TYPE_CHECKING:
     from falconer_online.store.rows import ProposalRow
@@ -96,6 +97,8 @@ def status(session: Session) -> None:
         session.say(
             f"node       block {chain.height} of {chain.headers} ({'synced' if synced else 'NOT synced'})"
         )
+    consensus = _consensus()
+    session.say(f"consensus  {consensus['message']}")
     for row in wallets:
         versions = policies[row.name]
         session.say(
@@ -119,6 +122,7 @@ def status(session: Session) -> None:
                 "version": chain.version if chain else None,
                 "message": problem.message if problem else None,
             },
+            "consensus": consensus,
             "wallets": len(wallets),
             "policies": [
                 {"wallet": name, "version": versions[-1].version, "digest": versions[-1].digest}
@@ -133,3 +137,18 @@ def status(session: Session) -> None:
             ],
         }
     )
+
+
+def _consensus() -> dict[str, Json]:
+    """Whether broadcasts are run through Bitcoin Core's own script verification."""
+    from falconer_online.consensus import kernel
+
+    try:
+        found = kernel()
+    except StateError as broken:
+        return {"installed": True, "usable": False, "version": None, "message": broken.message}
+    if found is None:
+        words = "not installed: the scripts of what is broadcast are verified by Falconer and the node alone (docs/setup.md)"
+        return {"installed": False, "usable": False, "version": None, "message": words}
+    words = f"Bitcoin Core's script verification before each broadcast (py-bitcoinkernel {found.version})"
+    return {"installed": True, "usable": True, "version": found.version, "message": words}
