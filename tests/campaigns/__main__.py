@@ -46,14 +46,7 @@ def main() -> None:
         return
     campaign = find(given.campaign)
     if given.again is not None:
-        if not isinstance(campaign, Campaign):
-            raise SystemExit(
-                f"{campaign.name} keeps the inputs it found in {STATE / campaign.name}; give one to the target"
-            )
-        findings = once(campaign, given.seed, given.again)
-        for finding in findings:
-            print(f"case {finding.case}: {finding.summary}")
-        raise SystemExit(1 if findings else 0)
+        raise SystemExit(_again(campaign, given.seed, given.again))
     for entry in recover(STATE, PAGE):
         print(
             f"a run of {entry.campaign} had been killed; now in the ledger: {entry.cases} cases",
@@ -83,6 +76,17 @@ def main() -> None:
         line = run.close(PAGE)
     print(line.line() if line else "no batch was finished")
     raise SystemExit(1 if found else 0)
+
+
+def _again(campaign: Campaign | FreeCampaign, seed: int, case: int) -> int:
+    if not isinstance(campaign, Campaign):
+        raise SystemExit(
+            f"{campaign.name} keeps what it found in {STATE / campaign.name}; give that to the target"
+        )
+    findings = once(campaign, seed, case)
+    for finding in findings:
+        print(f"case {finding.case}: {finding.summary}")
+    return 1 if findings else 0
 
 
 def _arguments() -> argparse.Namespace:
