@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from falconer_shared.encoding.capacity import Mode, capacity
 from falconer_shared.errors import UsageError
 
 QUIET_ZONE: Final = 4
@@ -28,52 +29,6 @@ DEFAULT_VERSION: Final = 20
 
 _MASK: Final = 2
 
-_DATA_BITS_L: Final = (
-    *(
-        152,
-        272,
-        440,
-        640,
-        864,
-        1088,
-        1248,
-        1552,
-        1856,
-        2192,
-        2592,
-        2960,
-        3424,
-        3688,
-        4184,
-        4712,
-        5176,
-        5768,
-        6360,
-        6888,
-    ),
-    *(
-        7456,
-        8048,
-        8752,
-        9392,
-        10208,
-        10960,
-        11744,
-        12248,
-        13048,
-        13880,
-        14744,
-        15640,
-        16568,
-        17528,
-        18448,
-        19472,
-        20528,
-    ),
-    *(21616, 22496, 23648),
-)
-"""Bits for data in versions 1 to 40 at level L (ISO 18004, table 7)."""
-
 
 def side(version: int) -> int:
     """Modules along one side, without the quiet zone."""
@@ -82,9 +37,7 @@ def side(version: int) -> int:
 
 def characters(version: int) -> int:
     """Characters of the alphanumeric mode (upper case, digits and nine signs, as UR uses) that fit."""
-    counter = 9 if version < 10 else 11 if version < 27 else 13
-    pairs, rest = divmod(_DATA_BITS_L[version - 1] - 4 - counter, 11)
-    return 2 * pairs + (rest >= 6)
+    return capacity(version, Mode.ALPHANUMERIC)
 
 
 def terminal_size(version: int) -> tuple[int, int]:
@@ -137,14 +90,15 @@ class Code:
     version: int
     rows: tuple[bytes, ...]
 
-    def _bordered(self) -> list[bytes]:
+    def bordered(self) -> list[bytes]:
+        """The rows with the quiet zone around them."""
         border = bytes(QUIET_ZONE)
         blank = bytes(len(self.rows) + 2 * QUIET_ZONE)
         return [blank] * QUIET_ZONE + [border + row + border for row in self.rows] + [blank] * QUIET_ZONE
 
     def terminal(self, paint: Paint = Paint.COLOURS) -> str:
         """Half blocks, one line of text for two rows of modules; every line ends in LF."""
-        rows = self._bordered()
+        rows = self.bordered()
         if len(rows) % 2:
             rows.append(bytes(len(rows[0])))
         ink = _INK
@@ -158,7 +112,7 @@ class Code:
 
     def png(self, scale: int = 8) -> bytes:
         """A PNG of one bit a pixel, `scale` pixels a module."""
-        rows = self._bordered()
+        rows = self.bordered()
         width = len(rows[0]) * scale
         lines = []
         for row in rows:
