@@ -118,7 +118,7 @@ def test_a_sender_that_repeats_itself_is_noticed() -> None:
 
 BAD = {
     "ur-path-malformed": "ur:bytes",
-    "ur-type-unsupported": "ur:crypto-seed/aeadaolazmjendeoti",
+    "ur-type-unsupported": "ur:crypto-coin-info/aeadaolazmjendeoti",
     "ur-number-malformed": rebuilt(FRAMES[0], fields(FRAMES[0]), path=f"01-{SENDER.n}"),
     "ur-part-contradicts-path": rebuilt(FRAMES[0], fields(FRAMES[0]), path=f"2-{SENDER.n}"),
     "ur-part-malformed": rebuilt(FRAMES[0], [1, 2]),
@@ -134,7 +134,7 @@ BAD = {
     "cbor-type-refused": f"ur:bytes/{bytewords.encode(bytes.fromhex('f97e00'))}",
     "cbor-too-deep": f"ur:bytes/{bytewords.encode(bytes.fromhex('81' * 20 + '00'))}",
     "ur-payload-malformed": f"ur:crypto-psbt/{bytewords.encode(cbor.encode(b'nothing'))}",
-    "qr-dialect-unsupported": "B$2P0100AAAA",
+    "qr-dialect-unsupported": "p1of2 cHNidP8=",
     "qr-base64-malformed": "cHNidP8=AAA",
     "qr-hex-malformed": "70736274ff0",
     "qr-text-foreign": "\u202e",

@@ -24,11 +24,33 @@ MAX_PARTS: Final = 10_000
 
 
 class Kind(Enum):
-    """What a payload claims to be, by its type name or its first bytes. The value is how reports spell it."""
+    """What a payload claims to be, by its type name or its first bytes. The value is how reports spell it.
+
+    A claim, and no more: whoever uses the bytes reads them strictly.
+    """
 
     PSBT = "psbt"
-    BYTES = "bytes"
+    TRANSACTION = "transaction"
+    """A network transaction, ready to be broadcast."""
+
+    DESCRIPTOR = "descriptor"
+    """One output descriptor as text, with or without its checksum."""
+
+    ACCOUNT = "account"
+    """Descriptors of one master key, a line each."""
+
+    KEY = "key"
+    """A key expression: `[fingerprint/path]xpub`, perhaps with children behind it."""
+
+    WALLET = "wallet"
+    """A wallet's file as text: Coldcard's multisig form, a policy, a setup file."""
+
+    URI = "uri"
+    """A payment URI (BIP 21)."""
+
+    JSON = "json"
     TEXT = "text"
+    BYTES = "bytes"
 
 
 PSBT_MAGIC: Final = b"psbt\xff"
@@ -36,12 +58,16 @@ PSBT_MAGIC: Final = b"psbt\xff"
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A whole payload. `type` is the name that the dialect gave it ("crypto-psbt", "base64")."""
+    """A whole payload. `type` is the name that the dialect gave it ("crypto-psbt", "base64").
+
+    `label` is the name that the sender gave to a wallet, as untrusted as the rest.
+    """
 
     kind: Kind
     data: bytes = field(repr=False)
     dialect: str
     type: str
+    label: str = ""
 
     @property
     def digest(self) -> str:

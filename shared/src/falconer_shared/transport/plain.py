@@ -20,10 +20,7 @@ _BASE64_START: Final = "cHNidP"
 _HEX_START: Final = PSBT_MAGIC.hex()
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+\Z|(?:[0-9A-F]{2})+\Z", re.ASCII)
 
-_UNSPOKEN: Final = (
-    (re.compile(r"B\$", re.ASCII), "BBQr"),
-    (re.compile(r"p[0-9]+of[0-9]+ ", re.ASCII), "Specter's pMofN"),
-)
+_UNSPOKEN: Final = ((re.compile(r"p[0-9]+of[0-9]+ ", re.ASCII), "Specter's pMofN"),)
 
 
 class PlainDialect:

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from falconer_shared.errors import Malformed
+from falconer_shared.transport import content
+from falconer_shared.transport.bbqr import BbqrDialect
 from falconer_shared.transport.parts import MAX_FRAME, Assembly, Dialect, Part, Received, Whole
 from falconer_shared.transport.plain import PlainDialect
 from falconer_shared.transport.ur import UrDialect
@@ -44,7 +46,7 @@ one were coming.
 STUCK_FRAMES: Final = 40
 """Good frames without anything new (some four seconds) after which the person is told."""
 
-DIALECTS: Final[Sequence[Dialect]] = (UrDialect(), PlainDialect())
+DIALECTS: Final[Sequence[Dialect]] = (UrDialect(), BbqrDialect(), PlainDialect())
 """In the order in which they are asked. `plain` takes whatever is left."""
 
 
@@ -131,6 +133,8 @@ class Receiver:
             # A camera sees one code several times. It is one sighting: it counts neither as a vote nor as work.
             self._repeated += 1
             return
+        # before anything is kept: a seed is not even remembered as the last frame
+        content.refuse_secret(frame)
         self._last_frame = frame
         if len(frame) > MAX_FRAME:
             raise Malformed(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from falconer_shared.encoding import cbor
+from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import bytewords, fountain
 from falconer_shared.transport.parts import MAX_PARTS, MAX_PAYLOAD, PSBT_MAGIC, Kind, Part, Received, Whole
@@ -265,6 +266,9 @@ class Sender:
     by the schedule, as many more as anybody watches.
     """
 
+    dialect = UrDialect.name
+    mode = Mode.ALPHANUMERIC
+
     def __init__(
         self,
         payload: bytes,
@@ -274,10 +278,11 @@ class Sender:
         schedule: fountain.Schedule = fountain.standard,
         type_name: str | None = None,
     ) -> None:
-        self.type = TYPES[type_name or SEND_TYPE[kind]]
-        message = self.type.wrap(payload)
-        single = f"UR:{self.type.name}/{bytewords.encode(message)}".upper()
-        self.digest = Received(kind, payload, UrDialect.name, self.type.name).digest
+        ur_type = TYPES[type_name or SEND_TYPE[kind]]
+        self.type = ur_type.name
+        message = ur_type.wrap(payload)
+        single = f"UR:{self.type}/{bytewords.encode(message)}".upper()
+        self.digest = Received(kind, payload, UrDialect.name, self.type).digest
         self._single = single if len(single) <= characters else None
         self._schedule = schedule
         self._length = len(message)
@@ -285,7 +290,7 @@ class Sender:
         self.n = 1
         if self._single is None:
             self._encoder = fountain.Encoder(
-                message, _room(self.type.name, len(message), characters), bytewords.checksum(message)
+                message, _room(self.type, len(message), characters), bytewords.checksum(message)
             )
             self.n = self._encoder.n
             if self.n > MAX_PARTS:
@@ -301,7 +306,7 @@ class Sender:
                 raise RuntimeError("a sender has one code or an encoder")
             return self._single
         part = cbor.encode([number, encoder.n, self._length, encoder.checksum, encoder.part(number)])
-        return f"UR:{self.type.name}/{number}-{encoder.n}/{bytewords.encode(part)}".upper()
+        return f"UR:{self.type}/{number}-{encoder.n}/{bytewords.encode(part)}".upper()
 
     def frames(self) -> Iterator[str]:
         """The texts to show, one after the other, without end (a single code once)."""
