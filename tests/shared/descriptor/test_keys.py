@@ -164,7 +164,19 @@ WIF_TEST = "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA"
 )
 @pytest.mark.parametrize(
     "text",
-    ["{}", "wpkh({})", "wpkh([d34db33f/84h]{}/0/*)", "wsh(multi(1,a,{}))", "tr(a,{{{}}})", "{}#aaaaaaaa"],
+    [
+        "{}",
+        "wpkh({})",
+        "wpkh([d34db33f/84h]{}/0/*)",
+        "wsh(multi(1,a,{}))",
+        "tr(a,{{{}}})",
+        "{}#aaaaaaaa",
+        # where no key can stand: twenty characters of it were quoted as a step of the path
+        "wpkh([d34db33f/{}/0/*)",
+        "wpkh([{}])",
+        "wpkh(tpubD6NzVbkrYhZ4/{})",
+        "wpkh(a) {}",
+    ],
 )
 def test_private_keys_are_found_and_not_repeated(secret: str, text: str) -> None:
     with pytest.raises(Malformed) as caught:
@@ -178,6 +190,8 @@ def test_public_keys_are_not_mistaken_for_private_ones(seed: int) -> None:
     refuse_private_keys(f"wsh(sortedmulti(1,{full_key(seed)},{full_key(seed + 100)}))")
     # the letters may well stand inside an extended key
     refuse_private_keys(f"wpkh([{FP}]tpubxprvD6{'a' * 100})")
+    # and so they may in a checksum
+    refuse_private_keys("wpkh(A)#xprv4s2d")
 
 
 # keys among each other (A031) ------------------------------------------------------------------------

@@ -44,6 +44,8 @@ def test_a_bundle_is_a_text_and_signatures_and_nothing_else():
         data[:-1],
         policy.text + b"-----BEGIN PGP SIGNATURE-----\n" + armour,
         policy.text + armour.replace(b"\n", b"\r\n"),
+        # the same signatures in lines of another width
+        policy.text + armour.replace(b"AAAA", b"AAAA\n", 1),
         b"",
         data + bytes(MAX_BUNDLE_BYTES),
     ):

@@ -32,9 +32,10 @@ _SUFFIX = "/<0;1>/*"
 _EXPRESSION = re.compile(r"\[([^\[\]]*)\]([^\[\]/]*)(/.*)?", re.ASCII)
 _ORIGIN = re.compile(r"([0-9a-fA-F]{8})(?:/(.+))?", re.ASCII)
 _RAW_KEY = re.compile(r"(?:0[2-7])?(?:[0-9a-fA-F]{64}){1,2}", re.ASCII)
-# Where a key may start: after the opening of an expression or of an origin. WIF has 51 characters from 5 or 9, 52 from K, L or c.
+# Wherever a word starts, so that a key in the wrong place is not quoted back either; but a checksum may spell "xprv". WIF has 51
+# characters from 5 or 9, 52 from K, L or c.
 _PRIVATE = re.compile(
-    r"(?:^|[(,\]{])(?:[A-Za-z]prv|(?:[59][1-9A-HJ-NP-Za-km-z]{50}|[KLc][1-9A-HJ-NP-Za-km-z]{51})(?![0-9A-Za-z]))",
+    r"(?<![0-9A-Za-z#])(?:[A-Za-z]prv|(?:[59][1-9A-HJ-NP-Za-km-z]{50}|[KLc][1-9A-HJ-NP-Za-km-z]{51})(?![0-9A-Za-z]))",
     re.ASCII,
 )
 

@@ -46,7 +46,11 @@ def split(bundle: bytes) -> SignedPolicy:
         raise _malformed(
             f"is not a policy followed by 1 to {MAX_PEOPLE} signatures as ssh-keygen writes them"
         )
-    return SignedPolicy(text, tuple(SshSignature.parse(each).raw for each in found))
+    signed = SignedPolicy(text, tuple(SshSignature.parse(each).raw for each in found))
+    # armour in lines of another width holds the same signature, and would be a second spelling of one bundle
+    if join(signed) != bundle:
+        raise _malformed("has signatures in other lines than ssh-keygen writes")
+    return signed
 
 
 def _malformed(problem: str) -> Malformed:
