@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput
+from falconer_shared.bitcoin.transaction import OutPoint, Transaction, TxInput, TxOutput, unsigned_hash
+from falconer_shared.exchange.envelope import build_envelope, embed, extract
+from falconer_shared.exchange.request import sign_request
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.units import Amount
 from falconer_shared.verify.transaction import VerifiedTransaction, verify
 from falconer_shared.wallet.ownership import KnownIndexes
 from falconer_shared.wallet.registration import RegisteredWallet
+from tests.support.policies import SshKey
 from tests.support.rawpsbt import RawPsbt, edited, size
 from tests.support.treasury import NOTHING_KNOWN, Payment
 
@@ -98,3 +101,29 @@ def transaction(
         tuple(TxOutput(Amount(sats), script) for sats, script in outputs),
         0,
     )
+
+
+COORDINATOR = SshKey.of("coordinator")
+
+
+def resealed(
+    data: bytes, psbt: UntrustedPsbt | None = None, *, by: SshKey = COORDINATOR, **changes: Any
+) -> bytes:
+    """An honest request with another transaction, or other parts, in its envelope, signed again as the coordinator signs.
+
+    What the request says of its transaction and its intent is made to fit; `request` in `changes` is a function of it.
+    """
+    old = UntrustedPsbt.parse(data)
+    envelope = extract(old)
+    psbt = psbt or UntrustedPsbt.parse(old.without_proprietary().raw)
+    intent = changes.get("intent", envelope.intent)
+    request = replace(envelope.request, unsigned_hash=unsigned_hash(psbt.tx), intent_digest=intent.digest)
+    request = changes.get("request", lambda each: each)(request)
+    signature = sign_request(request, by.private.sign, by.public)
+    approvals, receipts = (changes.get(name, getattr(envelope, name)) for name in ("approvals", "receipts"))
+    return embed(psbt, build_envelope(request, signature, intent, approvals, receipts)).raw
+
+
+def bare(data: bytes) -> bytes:
+    """The PSBT of a request, without its envelope."""
+    return UntrustedPsbt.parse(data).without_proprietary().raw

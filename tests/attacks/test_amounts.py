@@ -543,7 +543,6 @@ def one_way_to_write_an_amount(trial: Trial) -> None:
         ".1",
         "0.1mBTC",
         "1e400",
-        "0.1 ",
         "NaN",
         "inf",
     ):
