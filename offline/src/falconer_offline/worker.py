@@ -21,8 +21,11 @@ _alive = 0
 
 
 @contextmanager
-def scanner(*, camera: int | None = None, reader: str = READERS[0]) -> Iterator[Scanner]:
-    """A worker that reads codes: `Scanner.read(png_or_jpeg)`, or `Scanner.look()` with a camera number.
+def scanner(
+    *, camera: int | None = None, video: int | None = None, reader: str = READERS[0], preview: int = 0
+) -> Iterator[Scanner]:
+    """A worker that reads codes: `Scanner.read(png_or_jpeg)`, or `Scanner.pictures()` with the number of a
+    camera or of an open file that holds a video. It makes previews of at most so many pixels along a side.
 
     Raises:
         DeviceError: `qr-worker-failed` if it cannot be started; see `Scanner` for the rest.
@@ -30,7 +33,7 @@ def scanner(*, camera: int | None = None, reader: str = READERS[0]) -> Iterator[
     global _alive  # noqa: PLW0603 - there is one process, and this counts its children
     import subprocess  # noqa: PLC0415, TID251 - the one launch of the offline program
 
-    words = command(sys.executable, reader, camera)
+    words = command(sys.executable, reader, camera, video=video, preview=preview)
     airgap.permit(words, ENVIRONMENT)
     try:
         process = subprocess.Popen(
@@ -39,6 +42,7 @@ def scanner(*, camera: int | None = None, reader: str = READERS[0]) -> Iterator[
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
+            pass_fds=() if video is None else (video,),
         )
     except OSError as error:
         # AirGapViolation is one: after `before_secrets`

@@ -18,19 +18,23 @@ from falconer_shared.text import safe
 
 
 @contextmanager
-def scanner(*, camera: int | None = None, reader: str = READERS[0]) -> Iterator[Scanner]:
-    """A worker that reads codes: `Scanner.read(png_or_jpeg)`, or `Scanner.look()` with a camera number.
+def scanner(
+    *, camera: int | None = None, video: int | None = None, reader: str = READERS[0], preview: int = 0
+) -> Iterator[Scanner]:
+    """A worker that reads codes: `Scanner.read(png_or_jpeg)`, or `Scanner.pictures()` with the number of a
+    camera or of an open file that holds a video. It makes previews of at most so many pixels along a side.
 
     Raises:
         DeviceError: `qr-worker-failed` if it cannot be started; see `Scanner` for the rest.
     """
     try:
         process = subprocess.Popen(
-            command(sys.executable, reader, camera),
+            command(sys.executable, reader, camera, video=video, preview=preview),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
+            pass_fds=() if video is None else (video,),
         )
     except OSError as error:
         raise DeviceError(

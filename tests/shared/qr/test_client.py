@@ -32,11 +32,15 @@ def worker(answer: bytes | str, *, then: str = "sys.stdin.buffer.read()") -> sub
     )
 
 
-def codes(*texts: bytes) -> bytes:
+NO_PREVIEW = b"\0\0"
+
+
+def codes(*texts: bytes, preview: bytes = NO_PREVIEW) -> bytes:
     return (
         b"\0"
         + len(texts).to_bytes(2, "big")
         + b"".join(len(text).to_bytes(2, "big") + text for text in texts)
+        + preview
     )
 
 
@@ -49,9 +53,7 @@ def test_codes_arrive_as_they_are(texts: tuple[bytes, ...]) -> None:
 
 def test_the_most_that_a_worker_may_say() -> None:
     count, size = client.MAX_CODES, client.MAX_CODE
-    answer = (
-        f"b'\\0' + ({count}).to_bytes(2, 'big') + (({size}).to_bytes(2, 'big') + bytes({size})) * {count}"
-    )
+    answer = f"b'\\0' + ({count}).to_bytes(2, 'big') + (({size}).to_bytes(2, 'big') + bytes({size})) * {count} + bytes(2)"
     with Scanner(worker(answer, then="pass")) as scanner:
         assert scanner.read(PICTURE) == [bytes(size)] * count
 
@@ -64,6 +66,7 @@ def test_the_most_that_a_worker_may_say() -> None:
         (client.READER_MISSING, "qr-reader-missing", DeviceError),
         (client.CAMERA_MISSING, "camera-unavailable", DeviceError),
         (client.NO_CAMERA_ASKED, "camera-unavailable", DeviceError),
+        (client.NOT_A_VIDEO, "video-malformed", Malformed),
         (200, "qr-worker-failed", DeviceError),
     ],
 )
@@ -125,15 +128,78 @@ def test_what_is_no_picture_does_not_reach_the_worker() -> None:
         assert scanner.read(PICTURE) == [b"one"]
 
 
+@pytest.mark.parametrize(
+    "outlines", [(), (((1, 2), (3, 2), (3, 4), (1, 4)),), (((0, 0), (159, 0), (159, 119), (0, 119)),) * 2]
+)
+def test_a_preview_comes_with_the_codes(outlines: tuple[client.Outline, ...]) -> None:
+    pixels = bytes(range(120)) * 160
+    preview = (
+        bytes((160, 120))
+        + pixels
+        + bytes((len(outlines),))
+        + bytes(n for o in outlines for xy in o for n in xy)
+    )
+    with Scanner(worker(codes(b"one", preview=preview), then="pass")) as scanner:
+        assert scanner.preview is None
+        assert scanner.read(PICTURE) == [b"one"]
+        assert scanner.preview == client.Preview(160, 120, pixels, outlines)
+
+
+@pytest.mark.parametrize(
+    "preview",
+    [
+        bytes((161, 1)) + bytes(162),
+        bytes((1, 161)) + bytes(162),
+        b"\0\1\0",
+        b"\1\0\0",
+        b"\1\1\0\x41" + bytes(999),
+    ],
+)
+def test_a_preview_that_is_none_ends_the_worker(preview: bytes) -> None:
+    with Scanner(worker(codes(preview=preview), then="pass")) as scanner, refused("qr-worker-failed"):
+        scanner.read(PICTURE)
+
+
+def test_a_video_ends() -> None:
+    answers = [codes(b"one"), codes(), bytes([client.VIDEO_ENDED])]
+    program = f"(globals().__setitem__('left', globals().get('left', {answers!r})), left.pop(0))[1]"
+    with Scanner(worker(program, then="pass")) as scanner:
+        assert list(scanner.pictures()) == [[b"one"], []]
+
+
+def test_a_camera_that_says_it_ended_is_out_of_order() -> None:
+    with Scanner(worker(bytes([client.VIDEO_ENDED]))) as scanner, refused("camera-unavailable"):
+        scanner.look()
+
+
+def test_a_video_without_end_is_left_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_VIDEO_PICTURES", 5)
+    with Scanner(worker(codes(), then="pass")) as scanner:
+        assert list(scanner.pictures()) == [[]] * 5
+
+
 def test_the_command_is_fixed() -> None:
-    assert client.command("/x/python") == ("/x/python", "-I", "-m", "falconer_shared.qr.worker", "zxing", "-")
-    assert client.command("/x/python", "opencv", 0)[-2:] == ("opencv", "0")
+    module = ("/x/python", "-I", "-m", "falconer_shared.qr.worker")
+    assert client.command("/x/python") == (*module, "zxing", "-", "0")
+    assert client.command("/x/python", "opencv", 0)[-3:] == ("opencv", "0", "0")
+    assert client.command("/x/python", video=7, preview=160)[-3:] == ("zxing", "video:7", "160")
 
 
-@pytest.mark.parametrize(("reader", "camera"), [("sh", None), ("zxing", -1), ("zxing", 64)])
-def test_no_other_command_is_made(reader: str, camera: int | None) -> None:
-    with pytest.raises(ValueError, match="no such"):
-        client.command("python", reader, camera)
+@pytest.mark.parametrize(
+    ("reader", "camera", "video", "preview"),
+    [
+        ("sh", None, None, 0),
+        ("zxing", -1, None, 0),
+        ("zxing", 64, None, 0),
+        ("zxing", None, 2, 0),
+        ("zxing", 0, 3, 0),
+        ("zxing", None, None, -1),
+        ("zxing", None, None, 161),
+    ],
+)
+def test_no_other_command_is_made(reader: str, camera: int | None, video: int | None, preview: int) -> None:
+    with pytest.raises(ValueError, match="no such|open file"):
+        client.command("python", reader, camera, video=video, preview=preview)
 
 
 def test_pipes_are_needed() -> None:
@@ -149,5 +215,5 @@ def test_statuses_differ() -> None:
         for name, value in vars(client).items()
         if name.isupper() and isinstance(value, int) and value < 10
     )
-    assert statuses == list(range(6))
+    assert statuses == list(range(8))
     assert all(after - before == 1 for before, after in pairwise(statuses))

@@ -125,7 +125,7 @@ def test_looking_without_a_camera(scanner: Scanner) -> None:
 
 
 def test_a_wrong_command_line_ends_with_2() -> None:
-    for words in (("zxing",), ("sh", "-")):
+    for words in (("zxing",), ("zxing", "-"), ("sh", "-", "0"), ("zxing", "-", "-1")):
         run = subprocess.run([*command(sys.executable)[:4], *words], stdin=subprocess.DEVNULL, check=False)
         assert run.returncode == 2
 
@@ -187,7 +187,7 @@ def test_the_walls_stand_before_a_library_is_loaded() -> None:
 
 def test_a_library_that_is_missing_is_said() -> None:
     program = (
-        "import sys; sys.modules['zxingcpp'] = None; sys.argv = ['w', 'zxing', '-']\n"
+        "import sys; sys.modules['zxingcpp'] = None; sys.argv = ['w', 'zxing', '-', '0']\n"
         "from falconer_shared.qr.worker import main; raise SystemExit(main())"
     )
     process = subprocess.Popen(

@@ -4,16 +4,18 @@ worker is believed.
 A picture from outside may have taken the worker over. What it can do to this side is to claim texts of codes,
 which are as untrusted as any code before a camera; its refusals are single numbers, whose sentences are ours.
 
-Wire: a request is a length (4 bytes, big endian) and a picture, or length 0 for "look through the camera". An
-answer is one byte of status; status 0 is followed by a count (2 bytes) and as many codes, each a length (2
-bytes) and bytes.
+Wire: a request is a length (4 bytes, big endian) and a picture, or length 0 for "the next picture of the
+camera or the video". An answer is one byte of status; status 0 is followed by a count (2 bytes) and as many
+codes, each a length (2 bytes) and bytes, and by a preview: width and height (1 byte each, 0 for none), that
+many grey pixels, a count (1 byte) of outlines, each four corners (x and y, 1 byte each).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, Final, Protocol, Self
 
 from falconer_shared.errors import DeviceError, FalconerError, Malformed
@@ -42,6 +44,27 @@ IMAGE_TOO_LARGE: Final = 2
 READER_MISSING: Final = 3
 CAMERA_MISSING: Final = 4
 NO_CAMERA_ASKED: Final = 5
+NOT_A_VIDEO: Final = 6
+VIDEO_ENDED: Final = 7
+
+MAX_PREVIEW: Final = 160
+"""Pixels along a side of a preview: twice the columns of a small terminal."""
+
+MAX_VIDEO_PICTURES: Final = 200_000
+"""Pictures of one video: almost two hours. A file may claim to go on for ever."""
+
+Corner = tuple[int, int]
+Outline = tuple[Corner, Corner, Corner, Corner]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the camera saw, small and grey, and where codes were found in it (in its pixels, corner after corner)."""
+
+    width: int
+    height: int
+    pixels: bytes
+    outlines: tuple[Outline, ...]
 
 
 def _refusal(status: int) -> FalconerError:
@@ -67,6 +90,12 @@ def _refusal(status: int) -> FalconerError:
                 "camera-unavailable",
                 "the camera cannot be opened or gives no picture",
                 remedy="see that it is plugged in, that no other program uses it, and that you may read /dev/video*",
+            )
+        case _ if status == NOT_A_VIDEO:
+            return Malformed(
+                "video-malformed",
+                "this is no video that is read here",
+                remedy="use MP4, MKV, WebM, AVI, MPEG-TS or an animated GIF of at most 48 megapixels",
             )
     return _broken("it answered nonsense")
 
@@ -100,6 +129,8 @@ class Scanner:
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._seconds = seconds
+        self.preview: Preview | None = None
+        """Of the last picture, where the worker was started to make one."""
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +157,20 @@ class Scanner:
         Raises:
             DeviceError: `camera-unavailable`, `qr-reader-missing`, `qr-worker-failed`.
         """
-        return self._ask(b"")
+        try:
+            return self._ask(b"")
+        except _VideoEnded:
+            raise _refusal(NO_CAMERA_ASKED) from None
+
+    def pictures(self) -> Iterator[list[bytes]]:
+        """The texts of the codes in each picture of the camera, without end, or of the video, until its end.
+
+        Raises:
+            Malformed: `video-malformed`. As `look`.
+        """
+        with suppress(_VideoEnded):
+            for _ in range(MAX_VIDEO_PICTURES):
+                yield self._ask(b"")
 
     def _ask(self, image: bytes) -> list[bytes]:
         timed_out = threading.Event()
@@ -137,17 +181,22 @@ class Scanner:
             self._stdin.write(len(image).to_bytes(4, "big") + image)
             self._stdin.flush()
             status = self._take(1)[0]
+            if status == VIDEO_ENDED:
+                raise _VideoEnded
             if status != OK:
                 raise _refusal(status)
             count = int.from_bytes(self._take(2), "big")
             if count > MAX_CODES:
                 raise self._nonsense()
-            return [self._take_code() for _ in range(count)]
+            codes = [self._take_code() for _ in range(count)]
+            self.preview = self._take_preview()
         except (BrokenPipeError, EOFError, ValueError, OSError):
             self._process.kill()
             raise _broken(
                 f"no answer within {self._seconds:.0f} s" if timed_out.is_set() else "it ended"
             ) from None
+        else:
+            return codes
         finally:
             timer.cancel()
 
@@ -163,6 +212,22 @@ class Scanner:
         if size > MAX_CODE:
             raise self._nonsense()
         return self._take(size)
+
+    def _take_preview(self) -> Preview | None:
+        width, height = self._take(2)
+        if not width and not height:
+            return None
+        if not 0 < width <= MAX_PREVIEW or not 0 < height <= MAX_PREVIEW:
+            raise self._nonsense()
+        pixels = self._take(width * height)
+        count = self._take(1)[0]
+        if count > MAX_CODES:
+            raise self._nonsense()
+        outlines = []
+        for _ in range(count):
+            x0, y0, x1, y1, x2, y2, x3, y3 = self._take(8)
+            outlines.append(((x0, y0), (x1, y1), (x2, y2), (x3, y3)))
+        return Preview(width, height, pixels, tuple(outlines))
 
     def _nonsense(self) -> FalconerError:
         # what follows on the pipe cannot be told apart any more
@@ -185,16 +250,30 @@ class Scanner:
         self._stdout.close()
 
 
-def command(executable: str, reader: str = READERS[0], camera: int | None = None) -> tuple[str, ...]:
-    """The command line of the worker. Programs start exactly this, with `ENVIRONMENT`, pipes, and nothing
-    inherited besides.
+class _VideoEnded(Exception):
+    """The worker has no further picture; not a failure."""
 
-    `-I` keeps the caller's directory and environment out of what is imported.
+
+def command(
+    executable: str,
+    reader: str = READERS[0],
+    camera: int | None = None,
+    *,
+    video: int | None = None,
+    preview: int = 0,
+) -> tuple[str, ...]:
+    """The command line of the worker. Programs start exactly this, with `ENVIRONMENT`, pipes, and nothing
+    inherited besides, but for a video the open file with the number `video`, which is passed on.
+
+    `preview` is the most pixels along a side of the previews asked for, 0 for none. `-I` keeps the caller's
+    directory and environment out of what is imported.
     """
-    if reader not in READERS or not (camera is None or 0 <= camera < 64):
-        raise ValueError("no such reader or camera")
-    seen = "-" if camera is None else str(camera)
-    return (executable, "-I", "-m", "falconer_shared.qr.worker", reader, seen)
+    if reader not in READERS or not (camera is None or 0 <= camera < 64) or not 0 <= preview <= MAX_PREVIEW:
+        raise ValueError("no such reader, camera or preview")
+    if video is not None and (camera is not None or video < 3):
+        raise ValueError("a video is an open file of its own, and there is no camera then")
+    seen = f"video:{video}" if video is not None else "-" if camera is None else str(camera)
+    return (executable, "-I", "-m", "falconer_shared.qr.worker", reader, seen, str(preview))
 
 
 ENVIRONMENT: Final = {
@@ -202,5 +281,9 @@ ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
+    # FFmpeg knows a hundred formats, among them lists that name other files and addresses
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file|format_whitelist;gif,mov,mp4,matroska,webm,avi,mpegts",
+    "OPENCV_FFMPEG_THREADS": "1",
+    "OPENCV_LOG_LEVEL": "OFF",
 }
 """Everything that the worker finds in its environment."""

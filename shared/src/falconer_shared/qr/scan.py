@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ctypes.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from falconer_shared.qr.client import ENVIRONMENT, MAX_PIXELS
 
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", ENVIRONMENT["OPENCV_IO_MAX_IMAGE_PIXELS"])
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ENVIRONMENT["OPENCV_FFMPEG_CAPTURE_OPTIONS"])
 
-import cv2  # it reads the limit when it is loaded
+import cv2  # it reads the limits when it is loaded
 import numpy as np
 
 cv2.setNumThreads(1)
@@ -33,6 +35,21 @@ class NotAnImage(ValueError):
 
 class TooLarge(ValueError):
     """More pixels than `MAX_PIXELS`."""
+
+
+class Ended(Exception):
+    """The video has no further picture."""
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A code: what it holds, and its four corners in the picture's pixels."""
+
+    text: bytes
+    corners: tuple[Point, Point, Point, Point]
 
 
 def open_image(data: bytes) -> Image:
@@ -57,7 +74,7 @@ def open_image(data: bytes) -> Image:
     return image
 
 
-def reader(name: str) -> Callable[[Image], list[bytes]]:
+def reader(name: str) -> Callable[[Image], list[Found]]:
     """The function that finds codes, by the name of its library.
 
     Raises:
@@ -66,36 +83,75 @@ def reader(name: str) -> Callable[[Image], list[bytes]]:
     return {"zxing": _zxing, "opencv": _opencv, "pyzbar": _pyzbar}[name]()
 
 
-def _zxing() -> Callable[[Image], list[bytes]]:
+def _zxing() -> Callable[[Image], list[Found]]:
     import zxingcpp  # noqa: PLC0415
 
     wanted = zxingcpp.barcode_formats_from_str("QRCode")
 
-    def read(image: Image) -> list[bytes]:
-        return [bytes(found.bytes) for found in zxingcpp.read_barcodes(image, formats=wanted)]
+    def read(image: Image) -> list[Found]:
+        found = []
+        for code in zxingcpp.read_barcodes(image, formats=wanted):
+            place = code.position
+            corners = (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
+            found.append(Found(bytes(code.bytes), _corners([(corner.x, corner.y) for corner in corners])))
+        return found
 
     return read
 
 
-def _opencv() -> Callable[[Image], list[bytes]]:
+def _opencv() -> Callable[[Image], list[Found]]:
     detector = cv2.QRCodeDetectorAruco()
 
-    def read(image: Image) -> list[bytes]:
-        found, texts, _points, _codes = detector.detectAndDecodeMulti(image)
-        return [text.encode("utf-8") for text in texts if text] if found else []
+    def read(image: Image) -> list[Found]:
+        found, texts, places, _codes = detector.detectAndDecodeMulti(image)
+        if not found:
+            return []
+        return [
+            Found(text.encode("utf-8"), _corners([(float(x), float(y)) for x, y in place]))
+            for text, place in zip(texts, places, strict=True)
+            if text
+        ]
 
     return read
 
 
-def _pyzbar() -> Callable[[Image], list[bytes]]:
+def _pyzbar() -> Callable[[Image], list[Found]]:
     # It looks for its library by running other programs, which the walls of this process refuse. Debian's name is known.
     ctypes.util.find_library = lambda name: "libzbar.so.0" if name == "zbar" else None
     from pyzbar import pyzbar  # noqa: PLC0415
 
-    def read(image: Image) -> list[bytes]:
-        return [bytes(found.data) for found in pyzbar.decode(image, symbols=[pyzbar.ZBarSymbol.QRCODE])]
+    def read(image: Image) -> list[Found]:
+        return [
+            Found(bytes(code.data), _corners([(point.x, point.y) for point in code.polygon]))
+            for code in pyzbar.decode(image, symbols=[pyzbar.ZBarSymbol.QRCODE])
+        ]
 
     return read
+
+
+def _corners(points: Sequence[Point]) -> tuple[Point, Point, Point, Point]:
+    """Four corners, whatever a library calls the place of a code."""
+    if len(points) != 4:
+        points = [(0.0, 0.0)] * 4
+    first, second, third, fourth = points
+    return first, second, third, fourth
+
+
+def preview(image: Image, found: Sequence[Found], most: int) -> bytes:
+    """The picture for a person, at most so many pixels along a side, and where the codes are (`client`: wire)."""
+    high, wide = image.shape[:2]
+    scale: float = min(1.0, most / max(high, wide))
+    width, height = max(1, int(wide * scale)), max(1, int(high * scale))
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+    def inside(value: float, limit: int) -> int:
+        return min(max(int(value * scale), 0), limit - 1)
+
+    outlines = b"".join(
+        bytes(value for x, y in code.corners for value in (inside(x, width), inside(y, height)))
+        for code in found
+    )
+    return bytes((width, height)) + small.tobytes() + bytes((len(found),)) + outlines
 
 
 class Camera:
@@ -119,3 +175,39 @@ class Camera:
         if not taken:
             raise OSError("no picture")
         return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+
+
+class Video:
+    """A video in an open file, picture by picture, as fast as it can be read.
+
+    Raises:
+        NotAnImage: no video in a format that is read here, or its pictures are too large.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._capture = cv2.VideoCapture(f"/proc/self/fd/{number}", cv2.CAP_FFMPEG)
+        pixels = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH) * self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if not self._capture.isOpened() or not 0 < pixels <= MAX_PIXELS:
+            raise NotAnImage
+
+    def look(self) -> Image:
+        """The next picture, grey.
+
+        Raises:
+            Ended.
+        """
+        taken, picture = self._capture.read()
+        if not taken:
+            raise Ended
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+
+
+def source(seen: str) -> Camera | Video | None:
+    """What the worker's command line names: a camera's number, `video:` and an open file's, or `-` for neither.
+
+    Raises:
+        OSError, NotAnImage, ValueError.
+    """
+    if seen == "-":
+        return None
+    return Video(int(seen.removeprefix("video:"))) if seen.startswith("video:") else Camera(int(seen))

@@ -1,4 +1,4 @@
-"""The process that reads pictures: `python -I -m falconer_shared.qr.worker READER CAMERA`.
+"""The process that reads pictures: `python -I -m falconer_shared.qr.worker READER CAMERA PREVIEW`.
 
 Started by a program's launcher with pipes at both ends (`client` has the wire format). Before any library is
 loaded it puts up walls of its own: an audit hook against sockets and further processes (it inherits none from
@@ -63,14 +63,14 @@ def main() -> int:
 
     from falconer_shared.qr import client  # noqa: PLC0415
 
-    if len(sys.argv) != 3 or sys.argv[1] not in client.READERS:
+    if len(sys.argv) != 4 or sys.argv[1] not in client.READERS or not sys.argv[3].isdecimal():
         return 2
     # Whatever a library prints must not get between the answers.
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    answer = _prepare(sys.argv[1], sys.argv[2])
+    answer = _prepare(sys.argv[1], sys.argv[2], min(int(sys.argv[3]), client.MAX_PREVIEW))
     while len(head := requests.read(4)) == 4:
         size = int.from_bytes(head, "big")
         if size > client.MAX_IMAGE:
@@ -83,7 +83,7 @@ def main() -> int:
     return 0
 
 
-def _prepare(reader_name: str, camera_name: str) -> Callable[[bytes], bytes]:
+def _prepare(reader_name: str, seen: str, preview: int) -> Callable[[bytes], bytes]:
     """The function from a request to its answer. What is missing on this machine is said at every request,
     and not by dying.
     """
@@ -95,33 +95,36 @@ def _prepare(reader_name: str, camera_name: str) -> Callable[[bytes], bytes]:
         read = scan.reader(reader_name)
     except (ImportError, OSError):
         return lambda _: bytes((client.READER_MISSING,))
-    camera: scan.Camera | None = None
-    if camera_name != "-":
-        try:
-            camera = scan.Camera(int(camera_name))
-        except OSError:
-            return lambda _: bytes((client.CAMERA_MISSING,))
+    try:
+        source = scan.source(seen)
+    except scan.NotAnImage:
+        return lambda _: bytes((client.NOT_A_VIDEO,))
+    except OSError:
+        return lambda _: bytes((client.CAMERA_MISSING,))
 
     def answer(image: bytes) -> bytes:
         try:
             if image:
                 picture = scan.open_image(image)
-            elif camera is None:
+            elif source is None:
                 return bytes((client.NO_CAMERA_ASKED,))
             else:
-                picture = camera.look()
+                picture = source.look()
         except scan.NotAnImage:
             return bytes((client.NOT_AN_IMAGE,))
         except scan.TooLarge:
             return bytes((client.IMAGE_TOO_LARGE,))
+        except scan.Ended:
+            return bytes((client.VIDEO_ENDED,))
         except OSError:
             return bytes((client.CAMERA_MISSING,))
-        codes = [code for code in read(picture) if len(code) <= client.MAX_CODE][: client.MAX_CODES]
+        found = [code for code in read(picture) if len(code.text) <= client.MAX_CODE][: client.MAX_CODES]
         return b"".join(
             (
                 bytes((client.OK,)),
-                len(codes).to_bytes(2, "big"),
-                *(len(code).to_bytes(2, "big") + code for code in codes),
+                len(found).to_bytes(2, "big"),
+                *(len(code.text).to_bytes(2, "big") + code.text for code in found),
+                scan.preview(picture, found, preview) if preview else b"\0\0",
             )
         )
 
