@@ -198,7 +198,7 @@ def test_the_command_is_fixed() -> None:
     ],
 )
 def test_no_other_command_is_made(reader: str, camera: int | None, video: int | None, preview: int) -> None:
-    with pytest.raises(ValueError, match="no such|open file"):
+    with pytest.raises(ValueError, match=r"no such|open file"):
         client.command("python", reader, camera, video=video, preview=preview)
 
 
