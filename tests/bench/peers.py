@@ -142,8 +142,8 @@ def peers(form: str) -> tuple[list[Peer], list[str]]:
 class Floor:
     """libsecp256k1 alone: from the branch key derive each child and sign its digest once, and nothing else.
 
-    ECDSA: the private child (BIP 32), RFC 6979 signatures until r is low, DER. Taproot: the child, its key pair, the tweak without
-    which its signature spends nothing (BIP 341), the signature.
+    ECDSA: the private child (BIP 32), RFC 6979 signatures until r is low, DER. Taproot: the child, its key pair, the tweak
+    without which the signature spends nothing (BIP 341), the signature.
     """
 
     def __init__(self, form: str, places: Sequence[tuple[int, int]], digests: Sequence[bytes]) -> None:

@@ -27,14 +27,14 @@ def test_same_as_the_node(node: Wpkh | Wsh, branch: int, index: int) -> None:
 
 def test_one_point_addition_per_key_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
-    real = curve.tweak_add
+    real = curve.Point.plus
 
     def counting(*arguments: object) -> bytes:
         nonlocal calls
         calls += 1
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(curve, "tweak_add", counting)
+    monkeypatch.setattr(curve.Point, "plus", counting)
     deriver = Deriver(NODES[1])
     assert calls == 3 * 2
     for index in range(50):

@@ -31,15 +31,22 @@ vectors of BIP 341; said outright, because libraries differ in what they do with
 """
 
 _CONTEXT = GLOBAL_CONTEXT.ctx
+_PAIR_SIZE = ffi.sizeof("secp256k1_keypair")
+_WIPED = bytes(_PAIR_SIZE)
 
 
 class PrivateNode:
-    """One private key of the tree, with what its children need."""
+    """One private key of the tree, with what its children need. `parent`: its parent, or the fingerprint of that alone."""
 
     __slots__ = ("_chain_code", "_child_number", "_depth", "_parent", "_public", "_secret")
 
     def __init__(
-        self, secret: bytes, chain_code: bytes, depth: int, parent: bytes, child_number: int
+        self,
+        secret: bytes,
+        chain_code: bytes,
+        depth: int,
+        parent: ExtendedPublicKey | bytes,
+        child_number: int,
     ) -> None:
         self._secret = secret
         self._chain_code = chain_code
@@ -77,8 +84,9 @@ class PrivateNode:
             if lib.secp256k1_ec_pubkey_create(_CONTEXT, point, self._secret) != 1:
                 raise RuntimeError("a checked private key has a public half")
             lib.secp256k1_ec_pubkey_serialize(_CONTEXT, output, size, point, lib.SECP256K1_EC_COMPRESSED)
+            parent = self._parent if isinstance(self._parent, bytes) else self._parent.fingerprint()
             self._public = ExtendedPublicKey(
-                self._depth, self._parent, self._child_number, self._chain_code, bytes(ffi.buffer(output))
+                self._depth, parent, self._child_number, self._chain_code, bytes(ffi.buffer(output))
             )
         return self._public
 
@@ -98,10 +106,8 @@ class PrivateNode:
         secret = ffi.new("unsigned char[32]", self._secret)
         if lib.secp256k1_ec_seckey_tweak_add(_CONTEXT, secret, both[:32]) != 1:
             raise VerificationError("curve-tweak-invalid", "no private key can be derived with this number")
-        child = PrivateNode(
-            bytes(ffi.buffer(secret)), both[32:], self._depth + 1, public.fingerprint(), index
-        )
-        ffi.memmove(secret, bytes(32), 32)
+        child = PrivateNode(bytes(ffi.buffer(secret)), both[32:], self._depth + 1, public, index)
+        ffi.memmove(secret, _WIPED, 32)
         return child
 
     def derive_path(self, path: Iterable[int]) -> PrivateNode:
@@ -140,16 +146,23 @@ class PrivateNode:
         """
         if len(digest) != 32:
             raise ValueError("a digest has 32 bytes")
-        tweak = key_path_tweak(self.public().pubkey[1:])
         pair = ffi.new("secp256k1_keypair *")
+        point = ffi.new("secp256k1_xonly_pubkey *")
+        internal_key = ffi.new("unsigned char[32]")
         signature = ffi.new("unsigned char[64]")
         try:
+            # the pair holds the public half already: no second multiplication for the internal key
             if (
                 lib.secp256k1_keypair_create(_CONTEXT, pair, self._secret) != 1
-                or lib.secp256k1_keypair_xonly_tweak_add(_CONTEXT, pair, tweak) != 1
+                or lib.secp256k1_keypair_xonly_pub(_CONTEXT, point, ffi.NULL, pair) != 1
+                or lib.secp256k1_xonly_pubkey_serialize(_CONTEXT, internal_key, point) != 1
+                or lib.secp256k1_keypair_xonly_tweak_add(
+                    _CONTEXT, pair, key_path_tweak(bytes(ffi.buffer(internal_key)))
+                )
+                != 1
                 or lib.secp256k1_schnorrsig_sign32(_CONTEXT, signature, digest, pair, AUXILIARY_DATA) != 1
             ):
                 raise RuntimeError("libsecp256k1 did not sign with a checked key")
         finally:
-            ffi.memmove(pair, bytes(ffi.sizeof("secp256k1_keypair")), ffi.sizeof("secp256k1_keypair"))
+            ffi.memmove(pair, _WIPED, _PAIR_SIZE)
         return bytes(ffi.buffer(signature))

@@ -116,16 +116,7 @@ class ExtendedPublicKey:
         Raises:
             VerificationError: `derivation-hardened`, `derivation-too-deep`, `curve-tweak-invalid`.
         """
-        if not 0 <= index <= 0xFFFFFFFF:
-            raise ValueError("a child number has 32 bits")
-        if index >= HARDENED:
-            raise VerificationError(
-                "derivation-hardened",
-                f"child {index - HARDENED}h is hardened, and only the private key can derive it",
-            )
-        if self.depth == MAX_DEPTH:
-            raise VerificationError("derivation-too-deep", f"a key at depth {MAX_DEPTH} cannot have children")
-        left_right = hmac.digest(self.chain_code, self.pubkey + index.to_bytes(4, "big"), "sha512")
+        left_right = _tweak_and_chain_code(self, index)
         return ExtendedPublicKey(
             depth=self.depth + 1,
             parent_fingerprint=self.fingerprint(),
@@ -140,6 +131,34 @@ class ExtendedPublicKey:
         for index in path:
             key = key.derive(index)
         return key
+
+
+class ChildKeys:
+    """The public keys of one key's children, for whoever needs many and not their children: says what `derive` says."""
+
+    __slots__ = ("_parent", "_point")
+
+    def __init__(self, parent: ExtendedPublicKey) -> None:
+        self._parent = parent
+        self._point = curve.Point(parent.pubkey, "extended key")
+
+    def pubkey(self, index: int) -> bytes:
+        """The 33-byte key of the child with this number; raises what `ExtendedPublicKey.derive` raises."""
+        return self._point.plus(_tweak_and_chain_code(self._parent, index)[:32])
+
+
+def _tweak_and_chain_code(parent: ExtendedPublicKey, index: int) -> bytes:
+    """The 64 bytes of CKDpub: what is added to the parent's point, and the child's chain code."""
+    if not 0 <= index <= 0xFFFFFFFF:
+        raise ValueError("a child number has 32 bits")
+    if index >= HARDENED:
+        raise VerificationError(
+            "derivation-hardened",
+            f"child {index - HARDENED}h is hardened, and only the private key can derive it",
+        )
+    if parent.depth == MAX_DEPTH:
+        raise VerificationError("derivation-too-deep", f"a key at depth {MAX_DEPTH} cannot have children")
+    return hmac.digest(parent.chain_code, parent.pubkey + index.to_bytes(4, "big"), "sha512")
 
 
 def parse_path(text: str) -> tuple[int, ...]:

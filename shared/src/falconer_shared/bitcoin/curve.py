@@ -25,6 +25,12 @@ MAX_LOW_S = ORDER // 2
 
 _CONTEXT = lib.secp256k1_context_static
 _COMPRESSED = lib.SECP256K1_EC_COMPRESSED
+# type names that cffi need not look up for every call
+_PUBKEY = ffi.typeof("secp256k1_pubkey *")
+_XONLY = ffi.typeof("secp256k1_xonly_pubkey *")
+_SIGNATURE = ffi.typeof("secp256k1_ecdsa_signature *")
+_KEY_BYTES = ffi.typeof("unsigned char[33]")
+_SIZE = ffi.typeof("size_t *")
 
 
 def check_pubkey(pubkey: bytes, where: str = "public key") -> None:
@@ -45,19 +51,35 @@ def check_xonly(key: bytes, where: str = "x-only key") -> None:
     _xonly(key, where)
 
 
-def tweak_add(pubkey: bytes, tweak: bytes, where: str = "public key") -> bytes:
-    """The compressed key `pubkey + tweak * G` (BIP 32 public derivation); `tweak` has 32 bytes.
+class Point:
+    """A compressed key that was read once, to derive many children of it. Making one raises what `check_pubkey` raises."""
 
-    Raises:
-        Malformed: what `check_pubkey` raises.
-        VerificationError: `curve-tweak-invalid`: the tweak is no scalar or the sum is no key, which chance does not do.
-    """
-    if len(tweak) != 32:
-        raise ValueError("a tweak has 32 bytes")
-    point = _point(pubkey, where)
-    if lib.secp256k1_ec_pubkey_tweak_add(_CONTEXT, point, tweak) != 1:
-        raise VerificationError("curve-tweak-invalid", f"{where}: no key can be derived with this tweak")
-    return _serialized(point)
+    __slots__ = ("_point", "_where")
+
+    def __init__(self, pubkey: bytes, where: str = "public key") -> None:
+        self._point = _point(pubkey, where)
+        self._where = where
+
+    def plus(self, tweak: bytes) -> bytes:
+        """The compressed key `self + tweak * G` (BIP 32 public derivation); `tweak` has 32 bytes.
+
+        Raises:
+            VerificationError: `curve-tweak-invalid`: the tweak is no scalar or the sum is no key, which chance does not do.
+        """
+        if len(tweak) != 32:
+            raise ValueError("a tweak has 32 bytes")
+        # the library adds in place: to a copy
+        point = ffi.new(_PUBKEY, self._point[0])
+        if lib.secp256k1_ec_pubkey_tweak_add(_CONTEXT, point, tweak) != 1:
+            raise VerificationError(
+                "curve-tweak-invalid", f"{self._where}: no key can be derived with this tweak"
+            )
+        return _serialized(point)
+
+
+def tweak_add(pubkey: bytes, tweak: bytes, where: str = "public key") -> bytes:
+    """`Point(pubkey, where).plus(tweak)`, and what both raise."""
+    return Point(pubkey, where).plus(tweak)
 
 
 def xonly_tweak_add(key: bytes, tweak: bytes, where: str = "x-only key") -> bytes:
@@ -69,7 +91,7 @@ def xonly_tweak_add(key: bytes, tweak: bytes, where: str = "x-only key") -> byte
     """
     if len(tweak) != 32:
         raise ValueError("a tweak has 32 bytes")
-    tweaked = ffi.new("secp256k1_pubkey *")
+    tweaked = ffi.new(_PUBKEY)
     if lib.secp256k1_xonly_pubkey_tweak_add(_CONTEXT, tweaked, _xonly(key, where), tweak) != 1:
         raise VerificationError("curve-tweak-invalid", f"{where}: no key can be derived with this tweak")
     return _serialized(tweaked)[1:]
@@ -108,7 +130,7 @@ def verify_ecdsa(pubkey: bytes, signature: bytes, digest: bytes, where: str = "s
         raise ValueError("a digest has 32 bytes")
     r, s = parse_der(signature, where)
     point = _point(pubkey, where)
-    parsed = ffi.new("secp256k1_ecdsa_signature *")
+    parsed = ffi.new(_SIGNATURE)
     # r and s go in as numbers, so that ours is the only DER parser whose opinion counts
     if r >= ORDER or lib.secp256k1_ecdsa_signature_parse_compact(_CONTEXT, parsed, _scalars(r, s)) != 1:
         raise _invalid(where)
@@ -137,21 +159,21 @@ def _point(pubkey: bytes, where: str) -> ffi.CData:
                 "pubkey-uncompressed", f"{where}: an uncompressed key, which segwit cannot spend with"
             )
         raise Malformed("pubkey-malformed", f"{where}: not 33 bytes that start with 02 or 03")
-    point = ffi.new("secp256k1_pubkey *")
+    point = ffi.new(_PUBKEY)
     if lib.secp256k1_ec_pubkey_parse(_CONTEXT, point, pubkey, PUBKEY_SIZE) != 1:
         raise Malformed("pubkey-not-on-curve", f"{where}: no point of the curve has this x")
     return point
 
 
 def _serialized(point: ffi.CData) -> bytes:
-    output = ffi.new("unsigned char[33]")
-    size = ffi.new("size_t *", PUBKEY_SIZE)
+    output = ffi.new(_KEY_BYTES)
+    size = ffi.new(_SIZE, PUBKEY_SIZE)
     lib.secp256k1_ec_pubkey_serialize(_CONTEXT, output, size, point, _COMPRESSED)
     return bytes(ffi.buffer(output))
 
 
 def _xonly(key: bytes, where: str) -> ffi.CData:
-    point = ffi.new("secp256k1_xonly_pubkey *")
+    point = ffi.new(_XONLY)
     if len(key) != 32 or lib.secp256k1_xonly_pubkey_parse(_CONTEXT, point, key) != 1:
         raise Malformed("xonly-key-malformed", f"{where}: not 32 bytes that are the x of a point")
     return point

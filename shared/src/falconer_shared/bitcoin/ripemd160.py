@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 
 _MASK = 0xFFFFFFFF
 _START = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0)
@@ -99,9 +100,17 @@ def _openssl_has_it() -> bool:
     return True
 
 
-def _ripemd160_openssl(data: bytes) -> bytes:
-    return hashlib.new("ripemd160", data, usedforsecurity=False).digest()
+def _from_openssl() -> Callable[[bytes], bytes]:
+    # looking the algorithm up by its name takes longer than the hash itself
+    empty = hashlib.new("ripemd160", usedforsecurity=False)
+
+    def hashed(data: bytes) -> bytes:
+        state = empty.copy()
+        state.update(data)
+        return state.digest()
+
+    return hashed
 
 
-ripemd160 = _ripemd160_openssl if _openssl_has_it() else ripemd160_native
+ripemd160 = _from_openssl() if _openssl_has_it() else ripemd160_native
 """RIPEMD-160: bytes in, 20 bytes out."""

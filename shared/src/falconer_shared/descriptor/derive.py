@@ -6,6 +6,7 @@ places are remembered, because verification asks for the same ones again (input,
 
 from __future__ import annotations
 
+from falconer_shared.bitcoin.bip32 import ChildKeys
 from falconer_shared.descriptor.ast import BRANCHES, MAX_INDEX, Node, Scripts
 
 MAX_REMEMBERED = 4096
@@ -20,7 +21,7 @@ class Deriver:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._branch_keys = {
-            branch: tuple(key.xpub.derive(branch) for key in node.keys) for branch in BRANCHES
+            branch: tuple(ChildKeys(key.xpub.derive(branch)) for key in node.keys) for branch in BRANCHES
         }
         self._places: dict[tuple[int, int], Scripts] = {}
 
@@ -35,7 +36,7 @@ class Deriver:
         if scripts is None:
             if branch not in BRANCHES or not 0 <= index <= MAX_INDEX:
                 raise ValueError(f"no place {branch}/{index}")
-            scripts = self._node.assemble([key.derive(index).pubkey for key in self._branch_keys[branch]])
+            scripts = self._node.assemble([keys.pubkey(index) for keys in self._branch_keys[branch]])
             if len(self._places) >= MAX_REMEMBERED:
                 self._places.clear()
             self._places[place] = scripts
