@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,6 +66,13 @@ class Trial:
         assert "\n" not in message
         self.rules.add(rule)
         return found.refusal
+
+    def refused_as(self, rules: Collection[str], call: Callable[[], object]) -> FalconerError:
+        """As `refused`, where several ids are right, one for each of many variants."""
+        found = outcome(call).refusal
+        assert found is not None, f"the attack succeeds where one of {sorted(rules)} must refuse it"
+        assert found.rule in rules, f"refused as {found.rule}, none of {sorted(rules)}: {found.message}"
+        return self.refused(found.rule, call)
 
     def fires(self, check: Callable[[], object]) -> None:
         """The check of a construction, on something that breaks the construction: it must find it."""
