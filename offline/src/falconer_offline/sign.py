@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from falconer_offline.keys.private import PrivateNode
 from falconer_offline.review import ReviewedTransaction
 from falconer_offline.state.journal import Reservation
-from falconer_shared.bitcoin.curve import parse_der
 from falconer_shared.bitcoin.sighash import SIGHASH_DEFAULT
 from falconer_shared.descriptor.ast import InputKind
 from falconer_shared.errors import VerificationError
-from falconer_shared.psbt.build import new_psbt
-from falconer_shared.psbt.views import signature_field
 from falconer_shared.verify.inputs import VerifiedInput
-from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
+from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_made
 
 
 def sign(
@@ -31,7 +28,7 @@ def sign(
     Raises:
         VerificationError: `key-not-of-wallet` when a key does not derive to the wallet's, `nonce-repeated`,
         and what
-            `verify_signatures` raises for our own signatures.
+            `verify_made` raises for our own signatures.
     """
     verified = reviewed.verified
     if (reservation.unsigned_hash, reservation.wallet_id) != (
@@ -42,7 +39,7 @@ def sign(
     if not keys:
         raise ValueError("no key to sign with")
     signatures: list[dict[bytes, bytes]] = [{} for _ in verified.inputs]
-    seen: set[int] = set()
+    seen: set[bytes] = set()
     for position, master in keys.items():
         account = _account(reviewed, position, master)
         branches: dict[int, PrivateNode] = {}
@@ -57,24 +54,19 @@ def sign(
                 )
             seen.add(r)
             found[item.scripts.signing_keys[position]] = signature
-    answer = new_psbt(verified.tx).with_fields(
-        input_add={
-            index: dict(signature_field(key, signature) for key, signature in found.items())
-            for index, found in enumerate(signatures)
-        }
-    )
-    return verify_signatures(verified, answer)
+    return verify_made(verified, signatures)
 
 
-def _signature(key: PrivateNode, item: VerifiedInput) -> tuple[bytes, int]:
-    """The signature as it goes into a PSBT, and its r. Which kind it is, the proven script decided (A052)."""
+def _signature(key: PrivateNode, item: VerifiedInput) -> tuple[bytes, bytes]:
+    """The signature as it goes into a PSBT, and its r as it stands there. Which kind it is, the proven script decided (A052)."""
     if item.kind is InputKind.TAPROOT:
         schnorr = key.sign_taproot(item.digest)
         # BIP 341: DEFAULT is written by leaving the byte out
         written = b"" if item.sighash == SIGHASH_DEFAULT else bytes((item.sighash,))
-        return schnorr + written, int.from_bytes(schnorr[:32], "big")
+        return schnorr + written, schnorr[:32]
     der = key.sign(item.digest)
-    return der + bytes((item.sighash,)), parse_der(der)[0]
+    # DER has one spelling for a number (BIP 66), so that equal r are equal bytes: 30 LL 02 <length> <r>
+    return der + bytes((item.sighash,)), der[4 : 4 + der[3]]
 
 
 def _account(reviewed: ReviewedTransaction, position: int, master: PrivateNode) -> PrivateNode:

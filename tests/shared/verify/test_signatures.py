@@ -10,7 +10,7 @@ import pytest
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.build import new_psbt
 from falconer_shared.psbt.parse import UntrustedPsbt
-from falconer_shared.verify.signatures import SignatureVerifiedPsbt, merge, verify_signatures
+from falconer_shared.verify.signatures import SignatureVerifiedPsbt, merge, verify_made, verify_signatures
 from falconer_shared.verify.transaction import verify
 from tests.support.rawpsbt import edited, size
 from tests.support.treasury import (
@@ -229,3 +229,46 @@ class TestFinalisedAnswers:
             psbt.serialize(), lambda raw: raw.set(raw.input(0), b"\x08", self.witness(*[b""] * 32))
         )
         refused("answer-signed-nothing", verified, UntrustedPsbt.parse(below))
+
+
+class TestMade:
+    """Signatures that this process made itself are verified as those of an answer are (A083)."""
+
+    def made(self):
+        psbt, verified = prepared()
+        answer = signed(psbt, verified, [1])
+        return verified, [dict(view.partial_sigs) for view in answer.inputs]
+
+    def test_valid(self):
+        verified, made = self.made()
+        taken = verify_made(verified, made)
+        assert [dict(signatures) for signatures in taken.signatures] == made
+        assert taken.signers == {0}
+        assert taken.verified is verified
+
+    @pytest.mark.parametrize("index", [0, 1])
+    def test_one_is_wrong(self, index):
+        verified, made = self.made()
+        ((_, signature),) = made[1 - index].items()
+        made[index] = dict.fromkeys(made[index], signature)
+        with pytest.raises(VerificationError) as caught:
+            verify_made(verified, made)
+        assert caught.value.rule == "signature-invalid"
+
+    def test_key_of_another_place(self):
+        verified, made = self.made()
+        made.reverse()
+        with pytest.raises(VerificationError) as caught:
+            verify_made(verified, made)
+        assert caught.value.rule == "signature-key-foreign"
+
+    def test_nothing(self):
+        verified, made = self.made()
+        with pytest.raises(VerificationError) as caught:
+            verify_made(verified, [{} for _ in made])
+        assert caught.value.rule == "answer-signed-nothing"
+
+    def test_one_mapping_for_each_input(self):
+        verified, made = self.made()
+        with pytest.raises(ValueError, match="zip"):
+            verify_made(verified, made[:1])

@@ -55,7 +55,9 @@ def _answer(
             if any(fields)
             else "the answer holds no signature and a receipt that says signed",
         )
-    return new_psbt(tx, version).with_fields(
+    return new_psbt(
+        tx,
+        version,
         global_add={proprietary_key(ProprietaryType.RECEIPT, receipt.key.key_id): receipt.value},
         input_add=dict(enumerate(fields)),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from falconer_shared.bitcoin.transaction import Transaction
 from falconer_shared.encoding.reader import compact_size
 from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.fields import GlobalType, InputType, OutputType, field_key
-from falconer_shared.psbt.parse import Map, UntrustedPsbt, from_maps
+from falconer_shared.psbt.parse import NOWHERE, Fields, Map, UntrustedPsbt, extended, from_maps
 
 GLOBAL_STRUCTURE: Final = frozenset(
     {
@@ -38,19 +39,28 @@ OUTPUT_STRUCTURE: Final = frozenset({field_key(OutputType.AMOUNT), field_key(Out
 """The same of an output."""
 
 
-def new_psbt(tx: Transaction, version: int = 0) -> UntrustedPsbt:
-    """A PSBT of version 0 or 2 that holds the unsigned transaction `tx` and nothing else (BIP 174 and 370,
+def new_psbt(
+    tx: Transaction,
+    version: int = 0,
+    *,
+    global_add: Fields = (),
+    input_add: Mapping[int, Fields] = NOWHERE,
+    output_add: Mapping[int, Fields] = NOWHERE,
+) -> UntrustedPsbt:
+    """A PSBT of version 0 or 2 that holds the unsigned transaction `tx`, the fields given and nothing else (BIP 174 and 370,
     Creator).
 
-    The result has no modifiable flags: nobody may add an input or output to it.
+    Fields stand behind the transaction's own, as `UntrustedPsbt.with_fields` puts them. The result has no modifiable
+    flags: nobody may add an input or output to it.
 
     Raises:
         ValueError: `tx` has a scriptSig or a witness, or the version is neither: programmers' mistakes.
+        VerificationError: `psbt-field-exists`.
         Malformed: what `UntrustedPsbt.parse` refuses.
     """
     if any(each.script_sig or each.witness for each in tx.inputs):
         raise ValueError("only an unsigned transaction becomes a PSBT")
-    psbt = from_maps(*_structure(tx, version))
+    psbt = from_maps(*extended(_structure(tx, version), global_add, input_add, output_add))
     if psbt.tx != tx:
         raise ValueError("the PSBT does not hold the transaction that it was made from")
     return psbt

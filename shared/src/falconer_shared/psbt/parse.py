@@ -60,7 +60,8 @@ MAX_UNSIGNED_TX_BYTES = MAX_BLOCK_WEIGHT // WITNESS_SCALE_FACTOR
 """Bytes of the largest transaction without witness that a block holds (BIP 141), refused before it is read (A079)."""
 
 _MINT: Final = Seal("UntrustedPsbt.parse")
-_NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
+NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
+"""No fields for any input or output."""
 _VERSION = field_key(GlobalType.VERSION)
 _UNSIGNED_TX = field_key(GlobalType.UNSIGNED_TX)
 _TX_MODIFIABLE = field_key(GlobalType.TX_MODIFIABLE)
@@ -188,8 +189,8 @@ class UntrustedPsbt:
     def with_fields(
         self,
         global_add: Fields = (),
-        input_add: Mapping[int, Fields] = _NOWHERE,
-        output_add: Mapping[int, Fields] = _NOWHERE,
+        input_add: Mapping[int, Fields] = NOWHERE,
+        output_add: Mapping[int, Fields] = NOWHERE,
     ) -> UntrustedPsbt:
         """A new PSBT with fields added behind those that are there, sorted by key (BIP 174 Updater and
         Signer).
@@ -198,19 +199,8 @@ class UntrustedPsbt:
             VerificationError: `psbt-field-exists` for a key that is already there or comes twice, with
             whatever value. Malformed: what `parse` refuses in the result.
         """
-        if not (_inside(input_add, self.inputs) and _inside(output_add, self.outputs)):
-            raise IndexError("fields for an input or output that the PSBT does not have")
-        added = from_maps(
-            _extended(self.global_map, global_add, "global map"),
-            [
-                _extended(fields, input_add.get(n, ()), f"input {n}")
-                for n, fields in enumerate(self.input_maps)
-            ],
-            [
-                _extended(fields, output_add.get(n, ()), f"output {n}")
-                for n, fields in enumerate(self.output_maps)
-            ],
-        )
+        maps = (self.global_map, self.input_maps, self.output_maps)
+        added = from_maps(*extended(maps, global_add, input_add, output_add))
         if added.tx != self.tx:
             raise ValueError("adding fields must not change the transaction")
         return added
@@ -232,6 +222,27 @@ def from_maps(global_map: Map, input_maps: Iterable[Map], output_maps: Iterable[
     return UntrustedPsbt.parse(MAGIC + b"".join([write_map(fields) for fields in maps]))
 
 
+def extended(
+    maps: tuple[Map, Sequence[Map], Sequence[Map]],
+    global_add: Fields,
+    input_add: Mapping[int, Fields],
+    output_add: Mapping[int, Fields],
+) -> tuple[Map, list[Map], list[Map]]:
+    """Global map, input maps and output maps with fields added behind those that are there, sorted by key.
+
+    Raises:
+        VerificationError: `psbt-field-exists`.
+    """
+    global_map, input_maps, output_maps = maps
+    if not (_inside(input_add, input_maps) and _inside(output_add, output_maps)):
+        raise IndexError("fields for an input or output that the PSBT does not have")
+    return (
+        _extended(global_map, global_add, "global map"),
+        [_extended(fields, input_add.get(n, ()), f"input {n}") for n, fields in enumerate(input_maps)],
+        [_extended(fields, output_add.get(n, ()), f"output {n}") for n, fields in enumerate(output_maps)],
+    )
+
+
 def _extended(fields: Map, added: Fields, where: str) -> Map:
     extended = dict(fields)
     for key, value in sorted(added.items() if isinstance(added, Mapping) else added):
@@ -241,8 +252,8 @@ def _extended(fields: Map, added: Fields, where: str) -> Map:
     return extended
 
 
-def _inside(added: Mapping[int, Fields], views: Sequence[object]) -> bool:
-    return all(0 <= index < len(views) for index in added)
+def _inside(added: Mapping[int, Fields], maps: Sequence[Map]) -> bool:
+    return all(0 <= index < len(maps) for index in added)
 
 
 def _public(fields: Map) -> Map:

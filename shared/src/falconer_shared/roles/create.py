@@ -43,7 +43,7 @@ def build_psbt(
             **_script_fields(wallet, place, InputType),
         }
     output_add = {number: _script_fields(wallet, place, OutputType) for number, place in own_outputs.items()}
-    return new_psbt(tx, version).with_fields(input_add=input_add, output_add=output_add)
+    return new_psbt(tx, version, input_add=input_add, output_add=output_add)
 
 
 def _previous_fields(tx: Transaction, number: int, raw: bytes, kind: InputKind) -> dict[bytes, bytes]:

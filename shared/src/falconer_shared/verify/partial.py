@@ -36,18 +36,21 @@ def check_partial_signatures(inputs: Sequence[VerifiedInput], psbt: UntrustedPsb
     return tuple(MappingProxyType(dict(_of_input(item, psbt))) for item in inputs)
 
 
+def check_made(inputs: Sequence[VerifiedInput], made: Sequence[Signatures]) -> tuple[Signatures, ...]:
+    """Signatures on every input, from whoever made them in this process, verified as those in a PSBT are.
+
+    Raises:
+        VerificationError: `signature-key-foreign`, `signature-sighash-not-all`, `signature-invalid`.
+    """
+    return tuple(
+        MappingProxyType(dict(_listed(item, signatures)))
+        for item, signatures in zip(inputs, made, strict=True)
+    )
+
+
 def _of_input(item: VerifiedInput, psbt: UntrustedPsbt) -> Iterator[tuple[bytes, bytes]]:
     fields = psbt.inputs[item.index]
-    allowed = frozenset(item.scripts.signing_keys)
-    for key, signature in fields.partial_sigs.items():
-        if key not in allowed:
-            raise VerificationError(
-                "signature-key-foreign",
-                f"input {item.index} is signed by key {key.hex()}, which is not one that signs there",
-                input=item.index,
-            )
-        check_signature(item, key, signature)
-        yield key, signature
+    yield from _listed(item, fields.partial_sigs)
     if fields.tap_key_sig is not None:
         if item.kind is not InputKind.TAPROOT:
             raise VerificationError(
@@ -60,6 +63,19 @@ def _of_input(item: VerifiedInput, psbt: UntrustedPsbt) -> Iterator[tuple[bytes,
         yield key, fields.tap_key_sig
     if fields.final_script_sig is not None or fields.final_script_witness is not None:
         yield from _of_final(item, fields)
+
+
+def _listed(item: VerifiedInput, signatures: Signatures) -> Iterator[tuple[bytes, bytes]]:
+    """Signatures that are listed by their keys."""
+    for key, signature in signatures.items():
+        if key not in item.scripts.signing_keys:
+            raise VerificationError(
+                "signature-key-foreign",
+                f"input {item.index} is signed by key {key.hex()}, which is not one that signs there",
+                input=item.index,
+            )
+        check_signature(item, key, signature)
+        yield key, signature
 
 
 def check_signature(item: VerifiedInput, key: bytes, signature: bytes) -> None:

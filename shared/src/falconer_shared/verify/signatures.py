@@ -7,6 +7,7 @@ SeedSigner, Specter and Krux are trimmed anyway).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ from falconer_shared.errors import VerificationError
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.seal import Seal
 from falconer_shared.verify.inputs import VerifiedInput
-from falconer_shared.verify.partial import Signatures, check_partial_signatures
+from falconer_shared.verify.partial import Signatures, check_made, check_partial_signatures
 from falconer_shared.verify.transaction import VerifiedTransaction
 
 _SEAL = Seal(__name__)
@@ -67,7 +68,19 @@ def verify_signatures(verified: VerifiedTransaction, answer: UntrustedPsbt) -> S
         raise VerificationError(
             "answer-other-transaction", "the answer is to another transaction than the one that was asked for"
         )
-    signatures = check_partial_signatures(verified.inputs, answer)
+    return _minted(verified, check_partial_signatures(verified.inputs, answer))
+
+
+def verify_made(verified: VerifiedTransaction, made: Sequence[Signatures]) -> SignatureVerifiedPsbt:
+    """Take signatures that were made in this process over the digests of `verified`, one mapping for each input.
+
+    Raises:
+        VerificationError: `answer-signed-nothing`, and the ids of `check_made`.
+    """
+    return _minted(verified, check_made(verified.inputs, made))
+
+
+def _minted(verified: VerifiedTransaction, signatures: tuple[Signatures, ...]) -> SignatureVerifiedPsbt:
     if not any(signatures):
         raise VerificationError("answer-signed-nothing", "the answer holds no signature")
     return SignatureVerifiedPsbt(verified, signatures, _SEAL)
