@@ -44,13 +44,9 @@ class Writer:
         """Append one fact. Values are joined by one space; a value that could break the line is a
         programmer's mistake.
         """
-        parts = [key, *(str(value) for value in values)]
-        text = " ".join(parts)
-        if (
-            not all(part and " " <= min(part) and max(part) <= "~" for part in parts)
-            or "  " in text
-            or text != text.strip()
-        ):
+        text = " ".join([key, *map(str, values)])
+        # printable ASCII; a part that is empty would leave a stray space, or no text at all
+        if not (text and text.isascii() and text.isprintable()) or "  " in text or text != text.strip(" "):
             raise ValueError(f"not a canonical line: {safe(text)}")
         self._lines.append(text)
         return self
@@ -86,7 +82,7 @@ class Reader:
         for line in body.split(b"\n"):
             if not line or len(line) > MAX_LINE or line[:1] == b" " or line[-1:] == b" " or b"  " in line:
                 raise self.error(f"line {safe_bytes(line, 60)!r} is empty, too long or has stray spaces")
-            if min(line) < 0x20 or max(line) > 0x7E:
+            if not (line.isascii() and line.decode("ascii").isprintable()):
                 raise self.error(f"line '{safe_bytes(line, 60)}' is not printable ASCII")
         self._lines = body.decode("ascii").split("\n")
         self._next = 0
