@@ -142,7 +142,7 @@ def address(shell: Shell, name: str, index: int, *, is_change: bool, qr: bool) -
 def _read_descriptor(files: tuple[str, ...], *, scan: bool, camera: int | None) -> str:
     from falconer_shared.transport.parts import Kind
 
-    kinds = (Kind.TEXT, Kind.BYTES)
+    kinds = (Kind.DESCRIPTOR, Kind.TEXT, Kind.BYTES)
     data = gap.take(files, MAX_DESCRIPTOR_FILE, "descriptor", kinds, scan=scan, camera=camera)
     try:
         return data.decode("ascii").strip()

@@ -18,7 +18,10 @@ import cbor2
 from falconer_shared.errors import Malformed
 
 MAX_DEPTH: Final = 8
-"""Levels of nesting: an account of descriptors, the deepest thing that crosses the gap, has six."""
+"""Levels of arrays and maps: an account of descriptors, the deepest thing that crosses the gap, has six."""
+
+MAX_STACK: Final = 16
+"""Levels with tags counted too: the same account has twelve."""
 
 MAX_ITEMS: Final = 10_000
 """Heads in one message: an account of twenty descriptors has some hundreds."""
@@ -77,19 +80,19 @@ def _walk(data: bytes, where: str, tags: frozenset[int]) -> None:
     end = len(data)
     position = 0
     wanted = [1]  # values that each open level still wants
-    is_map = [False]
+    kinds = [_ARRAY]
     items = 0
     while wanted:
         if not wanted[-1]:
             wanted.pop()
-            is_map.pop()
+            kinds.pop()
             continue
         wanted[-1] -= 1
         items += 1
         if items > MAX_ITEMS:
             raise Malformed("cbor-too-many-items", f"{where}: more than {MAX_ITEMS} values")
         major, info, argument, position = _head(data, position, where)
-        _refuse_type(where, major, info, argument, tags, is_key=is_map[-1] and wanted[-1] % 2 == 1)
+        _refuse_type(where, major, info, argument, tags, is_key=kinds[-1] == _MAP and wanted[-1] % 2 == 1)
         if major < _BYTES or major == _SIMPLE:
             continue
         # what follows takes at least so many bytes, and they must be there
@@ -101,10 +104,10 @@ def _walk(data: bytes, where: str, tags: frozenset[int]) -> None:
         if major in (_BYTES, _TEXT):
             position += count
             continue
-        if len(wanted) > MAX_DEPTH:
+        if (major != _TAG and sum(kind != _TAG for kind in kinds) > MAX_DEPTH) or len(wanted) > MAX_STACK:
             raise Malformed("cbor-too-deep", f"{where}: more than {MAX_DEPTH} levels")
         wanted.append(count)
-        is_map.append(major == _MAP)
+        kinds.append(major)
     if position != end:
         raise Malformed(
             "cbor-trailing-bytes", f"{where}: {end - position} bytes behind the value", size=end - position

@@ -221,8 +221,8 @@ def _split(payload: bytes, characters: int, encodings: str) -> _Split:
             data = _deflate(payload) if encoding == "Z" else payload
             text, step = _base32(data), 8
         each = room - room % step
-        # one part may use what is left of its code, and so may the last of several
-        n = 1 if len(text) <= room else 1 + -(-(len(text) - room) // each)
+        # one part alone may fill its code; of several, none may be longer than the first
+        n = 1 if len(text) <= room else -(-len(text) // each)
         found.append((n, len(text), _Split(encoding, text, _level(len(text), n, each, step), n)))
     return min(found, key=lambda entry: entry[:2])[2]
 

@@ -11,6 +11,7 @@ import re
 from typing import Final, NoReturn
 
 from falconer_shared.bitcoin.transaction import Transaction
+from falconer_shared.encoding import base58
 from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.transport.parts import PSBT_MAGIC, Kind
 
@@ -20,10 +21,11 @@ _COMPACT_SIZES: Final = frozenset({16, 32})
 _WORDS: Final = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}\Z", re.ASCII)
 _WORD_COUNTS: Final = frozenset({12, 15, 18, 21, 24})
 _PRIVATE_KEY: Final = re.compile(
-    r"(?:^|[^0-9A-Za-z])(?:[xyztuvYZUV]prv[1-9A-HJ-NP-Za-km-z]{20}"
-    r"|(?:[59][1-9A-HJ-NP-Za-km-z]{50}|[KLc][1-9A-HJ-NP-Za-km-z]{51})(?![0-9A-Za-z])"
-    r"|ms1[02-9ac-hj-np-z]{40}|MS1[02-9AC-HJ-NP-Z]{40})",
+    r"(?:^|[^0-9A-Za-z])(?:[xyztuvYZUV]prv[1-9A-HJ-NP-Za-km-z]{20}|ms1[02-9ac-hj-np-z]{40}|MS1[02-9AC-HJ-NP-Z]{40})",
     re.ASCII,
+)
+_WIF: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:[59][1-9A-HJ-NP-Za-km-z]{50}|[KLc][1-9A-HJ-NP-Za-km-z]{51})(?![0-9A-Za-z])", re.ASCII
 )
 _SECRET_UR: Final = re.compile(
     r"ur:(?:crypto-)?(?:seed|bip39|sskr|eckey|slip39|share|private-?key|encrypted)[a-z0-9-]*/",
@@ -53,8 +55,19 @@ def refuse_secret(frame: str) -> None:
     digits = len(text) in _SEEDQR_DIGITS and _SEEDQR.match(text) is not None
     folded = text.lower()
     words = _WORDS.match(folded) is not None and folded.count(" ") + 1 in _WORD_COUNTS
-    if compact or digits or words or _PRIVATE_KEY.search(text) or _SECRET_UR.match(text):
+    if compact or digits or words or _PRIVATE_KEY.search(text) or _SECRET_UR.match(text) or _holds_wif(text):
         refuse_as_secret()
+
+
+def _holds_wif(text: str) -> bool:
+    """Whether a key in wallet import format stands there. By its checksum: base64 looks the same now and then."""
+    for candidate in _WIF.findall(text):
+        try:
+            base58.decode_check(candidate, "code")
+        except Malformed:
+            continue
+        return True
+    return False
 
 
 def refuse_as_secret() -> NoReturn:

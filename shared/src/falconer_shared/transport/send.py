@@ -99,7 +99,9 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
     characters = capacity(way.version, Mode.ALPHANUMERIC)
     match way.spelling:
         case Spelling.UR:
-            return Sender(payload, kind, characters, schedule=way.schedule, type_name=way.type_name)
+            return Sender(
+                payload, kind, characters, schedule=way.schedule, type_name=way.type_name, label=way.label
+            )
         case Spelling.BBQR:
             return BbqrSender(payload, kind, characters)
         case _:

@@ -20,60 +20,11 @@ from falconer_shared.encoding import cbor
 from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import bytewords, fountain
-from falconer_shared.transport.parts import MAX_PARTS, MAX_PAYLOAD, PSBT_MAGIC, Kind, Part, Received, Whole
-
-_MAX_MESSAGE: Final = MAX_PAYLOAD + 9
-"""The head of a CBOR byte string takes up to 9 bytes."""
+from falconer_shared.transport.parts import MAX_PARTS, Kind, Part, Received, Whole
+from falconer_shared.transport.registry.types import DIALECT, MAX_MESSAGE, SEND_TYPE, TYPES, UrType, too_large
 
 _MAX_NUMBER: Final = 2**32 - 1
 
-
-@dataclass(frozen=True, slots=True)
-class UrType:
-    """A type of the registry (BCR-2020-006): what stands in its CBOR, and what the payload is then.
-
-    `tag` names the type inside other CBOR; at the top, where the type stands in the path, it is left out.
-    """
-
-    name: str
-    tag: int | None
-    kind: Kind
-
-    def unwrap(self, message: bytes) -> Received:
-        """The payload in a whole message.
-
-        Raises:
-            Malformed: as `cbor.decode`; `ur-payload-malformed`, `ur-message-too-large`.
-        """
-        value = cbor.decode(message, f"ur:{self.name}", max_bytes=_MAX_MESSAGE)
-        if not isinstance(value, bytes):
-            raise Malformed("ur-payload-malformed", f"ur:{self.name}: the CBOR is not one byte string")
-        if len(value) > MAX_PAYLOAD:
-            raise _too_large(len(value))
-        is_psbt = value.startswith(PSBT_MAGIC)
-        if self.kind is Kind.PSBT and not is_psbt:
-            raise Malformed("ur-payload-malformed", f"ur:{self.name}: the bytes do not begin as a PSBT does")
-        # Some wallets send a PSBT as ur:bytes (INTEROP D1): what it is, its magic says.
-        return Received(Kind.PSBT if is_psbt else self.kind, value, UrDialect.name, self.name)
-
-    def wrap(self, payload: bytes) -> bytes:
-        """The message that carries a payload."""
-        if not payload or len(payload) > MAX_PAYLOAD:
-            raise ValueError("a payload has 1 byte to 2 MiB")
-        return cbor.encode(payload)
-
-
-TYPES: Final[Mapping[str, UrType]] = {
-    kind.name: kind
-    for kind in (
-        UrType("crypto-psbt", 310, Kind.PSBT),
-        UrType("psbt", 40310, Kind.PSBT),
-        UrType("bytes", None, Kind.BYTES),
-    )
-}
-"""What is read. The old name is what every wallet takes, so it is what is sent (INTEROP, rule of thumb)."""
-
-SEND_TYPE: Final[Mapping[Kind, str]] = {Kind.PSBT: "crypto-psbt", Kind.BYTES: "bytes", Kind.TEXT: "bytes"}
 
 _PATH: Final = re.compile(r"ur:([a-z0-9-]{1,64})/(?:([0-9]{1,12})-([0-9]{1,12})/)?([a-z]+)\Z", re.ASCII)
 _NUMBER: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
@@ -82,7 +33,7 @@ _NUMBER: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
 class UrDialect:
     """Reads UR of the given types."""
 
-    name = "ur"
+    name = DIALECT
 
     def __init__(self, types: Mapping[str, UrType] = TYPES) -> None:
         self._types = types
@@ -146,8 +97,8 @@ def _read_part(kind: UrType, number_text: str, total_text: str, data: bytes) -> 
             parts=total,
             limit=MAX_PARTS,
         )
-    if length > _MAX_MESSAGE:
-        raise _too_large(length)
+    if length > MAX_MESSAGE:
+        raise too_large(length)
     if total != -(-length // len(fragment)):
         raise Malformed(
             "ur-arithmetic",
@@ -156,12 +107,6 @@ def _read_part(kind: UrType, number_text: str, total_text: str, data: bytes) -> 
             size=length,
         )
     return UrPart(kind, number, total, length, checksum, fragment)
-
-
-def _too_large(size: int) -> Malformed:
-    return Malformed(
-        "ur-message-too-large", f"{size} bytes are more than may come by QR", size=size, limit=MAX_PAYLOAD
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +222,11 @@ class Sender:
         *,
         schedule: fountain.Schedule = fountain.standard,
         type_name: str | None = None,
+        label: str = "",
     ) -> None:
         ur_type = TYPES[type_name or SEND_TYPE[kind]]
         self.type = ur_type.name
-        message = ur_type.wrap(payload)
+        message = ur_type.wrap(payload, label)
         single = f"UR:{self.type}/{bytewords.encode(message)}".upper()
         self.digest = Received(kind, payload, UrDialect.name, self.type).digest
         self._single = single if len(single) <= characters else None
