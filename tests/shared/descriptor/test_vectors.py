@@ -1,40 +1,28 @@
-"""The published vectors: BIP 380 to 387, 389 and Bitcoin Core's descriptor_tests.
+"""The published descriptor vectors, beyond what `tests/official` does with every one of them.
 
-Three uses, because this program takes a small part of the language on purpose:
-
-* every text that must not parse does not, and none is read as something else;
-* every text that is valid elsewhere and refused here is refused for a reason that stands in a table, with its count;
-* for the forms that are taken, scripts are compared: the keys of a vector are derived by embit (some are private or have hardened
-  steps, which our parser refuses), the scripts made by our forms.
-
-Faults of key expressions and thresholds are also grafted onto an otherwise valid descriptor of ours, so that the refusal can have
-no other reason.
+There each text is parsed as it stands, and each script compared. Here the faults of key expressions, multipaths and thresholds
+are grafted onto an otherwise valid descriptor of ours, so that the refusal can have no other reason; and the wallets of BIP 49
+and 86 are registered whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from embit.bip32 import HDError, HDKey
-from embit.ec import PrivateKey
+from embit.bip32 import HDKey
 
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.descriptor.ast import DescriptorKey, Node
 from falconer_shared.descriptor.checksum import strip_checksum, with_checksum
-from falconer_shared.descriptor.forms import Multi, NestedSegwit, Pkh, Sh, Tr, Wpkh, Wsh
-from falconer_shared.descriptor.parse import parse_descriptor
 from falconer_shared.errors import Malformed, VerificationError
 from falconer_shared.wallet.registration import RegisteredWallet
-from tests.support.descriptors import TAIL, fingerprint, full_key, keys, parse, xpub
+from tests.official.descriptors import our_script
+from tests.support.descriptors import TAIL, fingerprint, full_key, parse, xpub
 
 BIPS = ("380", "381", "382", "383", "384", "385", "386", "387", "389")
-CORE_MUST_FAIL = ("CheckUnparsable", "CheckSingleUnparsable")
 
 
 def load(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -48,51 +36,6 @@ def bip(folder: Path, kinds: set[str]) -> list[str]:
         for case in load(folder, f"bip{number}_descriptors.json")
         if case["kind"] in kinds
     ]
-
-
-def core(folder: Path, functions: tuple[str, ...], arguments: slice) -> list[str]:
-    texts = [
-        text.strip('"')
-        for case in load(folder, "core_descriptor_tests.json")
-        if case["fn"] in functions
-        for text in case["args"][arguments]
-    ]
-    return [text for text in texts if text]
-
-
-def reason(text: str, network: Network = Network.MAINNET) -> str:
-    """Why a text is refused, its checksum being right; what is taken fails the test."""
-    try:
-        body = text if "#" in text else with_checksum(text)
-        parse_descriptor(body, network)
-    except (Malformed, VerificationError) as error:
-        return error.rule
-    pytest.fail(f"taken: {text}")
-
-
-def test_nothing_invalid_is_taken(vectors: Path) -> None:
-    bad = bip(vectors, {"invalid", "checksum_invalid"}) + core(vectors, CORE_MUST_FAIL, slice(0, 2))
-    assert len(bad) > 200
-    reasons = Counter(reason(text) for text in bad)
-    assert sum(reasons.values()) == len(bad)
-
-
-VALID_BUT_REFUSED = {
-    "private-key-in-public-data": (126, "a private key has no place in a registered wallet (A039)"),
-    "descriptor-form-unsupported": (86, "a form that is not read yet, or never"),
-    "descriptor-syntax": (12, "a bare key expression of BIP 380, which is no descriptor"),
-    "descriptor-key-raw": (14, "a single public key: every payment on one address"),
-    "descriptor-single-path": (7, "one branch alone"),
-    "descriptor-multipath": (2, "another multipath than <0;1>"),
-    "descriptor-key-origin-missing": (10, "a key that does not say whose it is"),
-}
-"""How many valid vectors are refused, and why."""
-
-
-def test_what_is_valid_elsewhere_is_refused_for_a_known_reason(vectors: Path) -> None:
-    good = bip(vectors, {"valid"}) + core(vectors, ("Check", "CheckMultipath"), slice(0, 2))
-    reasons = Counter(reason(text) for text in good)
-    assert reasons == {rule: count for rule, (count, _) in VALID_BUT_REFUSED.items()}
 
 
 def test_the_checksum_vectors_of_bip380(vectors: Path) -> None:
@@ -180,97 +123,6 @@ def test_faulty_thresholds_of_bip383_on_valid_keys(vectors: Path) -> None:
 
 
 # scripts ----------------------------------------------------------------------------------------------
-
-_TAKEN = re.compile(
-    r"(?P<wraps>(?:sh\(|wsh\()*)(?P<form>pkh|wpkh|tr|multi|sortedmulti)\((?P<inner>[^(){}]*)\)+\Z"
-)
-_SINGLE: dict[str, Callable[[DescriptorKey], Node]] = {
-    "pkh": Pkh,
-    "wpkh": Wpkh,
-    "tr": Tr,
-    "sh(wpkh": lambda key: NestedSegwit(Wpkh(key)),
-}
-_OF_SCRIPT: dict[str, Callable[[Multi], Node]] = {
-    "sh(": Sh,
-    "wsh(": Wsh,
-    "sh(wsh(": lambda inner: NestedSegwit(Wsh(inner)),
-}
-
-
-def pubkey_of(expression: str, index: int) -> bytes:
-    """The public key of a key expression at `index`, by embit."""
-    key, *steps = expression.rpartition("]")[2].split("/")
-    if re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{66}|[0-9a-f]{130}", key):
-        return bytes.fromhex(key)
-    if key[1:4] not in {"pub", "prv"}:
-        return bytes(PrivateKey.from_wif(key).get_public_key().sec())
-    path = [
-        (index if step[0] == "*" else int(step.rstrip("h'"))) + (0x80000000 if step[-1] in "h'" else 0)
-        for step in steps
-    ]
-    return bytes(HDKey.from_base58(key).derive(path).get_public_key().sec())
-
-
-def our_script(text: str, index: int) -> bytes | None:
-    """The output script (of a bare multi: the script) by our forms, or None where the vector has a form or key we never have."""
-    match = _TAKEN.match(text)
-    if match is None:
-        return None
-    *threshold, last = match["inner"].split(",")
-    try:
-        pubkeys = [pubkey_of(expression, index) for expression in [*threshold[1:], last]]
-    except HDError:  # a hardened step below a public key
-        return None
-    if match["form"] == "tr" and len(pubkeys[0]) == 32:
-        pubkeys = [b"\2" + pubkeys[0]]
-    if any(len(pubkey) != 33 for pubkey in pubkeys):
-        return None
-    single = _SINGLE.get(match["wraps"] + match["form"])
-    if single is not None:
-        return single(keys(1)[0]).assemble(pubkeys).script_pubkey
-    if match["form"] not in {"multi", "sortedmulti"}:
-        return None
-    inner = Multi(int(threshold[0]), keys(len(pubkeys)), match["form"] == "sortedmulti")
-    form = _OF_SCRIPT.get(match["wraps"])
-    return inner.compile(pubkeys) if form is None else form(inner).assemble(pubkeys).script_pubkey
-
-
-def kind_of(text: str) -> str:
-    match = _TAKEN.match(text)
-    return match["wraps"] + match["form"] if match else ""
-
-
-def test_scripts_of_the_bips(vectors: Path) -> None:
-    compared: Counter[str] = Counter()
-    for number in ("381", "382", "383", "386"):
-        for case in load(vectors, f"bip{number}_descriptors.json"):
-            if case["kind"] != "valid":
-                continue
-            for index, expected in enumerate(case["expands"]):
-                ours = our_script(case["value"], index)
-                if ours is not None:
-                    assert ours.hex() == expected, case["value"]
-                    compared[kind_of(case["value"])] += 1
-    assert compared == {
-        "pkh": 5, "wpkh": 6, "sh(wpkh": 6, "sortedmulti": 3, "sh(multi": 1, "wsh(multi": 4, "sh(wsh(multi": 2, "tr": 2,
-    }  # fmt: skip
-
-
-def test_scripts_of_bitcoin_core(vectors: Path) -> None:
-    compared: Counter[str] = Counter()
-    for case in load(vectors, "core_descriptor_tests.json"):
-        if case["fn"] != "Check":
-            continue
-        for text in case["args"][:2]:
-            for index, expected in enumerate(re.findall(r'"([0-9a-f]+)"', case["args"][4])):
-                ours = our_script(text, index)
-                if ours is not None:
-                    assert ours.hex() == expected, text
-                    compared[kind_of(text)] += 1
-    assert compared == {
-        "pkh": 4, "wpkh": 8, "sh(wpkh": 5, "multi": 8, "sortedmulti": 6, "sh(multi": 4, "wsh(multi": 7, "sh(wsh(multi": 4,
-        "tr": 2,
-    }  # fmt: skip
 
 
 def test_multipath_vectors_expand_like_our_branches() -> None:
