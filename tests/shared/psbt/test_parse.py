@@ -134,7 +134,7 @@ def test_unsigned_transaction_has_no_witness():
     tx = transaction([(txid(0), 0, 0)], [(1, b"")])
     with_witness = tx[:4] + b"\x00\x01" + tx[4:-4] + b"\x01\x01a" + tx[-4:]
     assert Transaction.parse(with_witness).inputs[0].witness == (b"a",)
-    with pytest.raises(Malformed):
+    with refused("psbt-unsigned-tx-signed", Malformed):
         UntrustedPsbt.parse(head(with_witness) + b"\0\0")
 
 

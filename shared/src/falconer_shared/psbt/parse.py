@@ -59,6 +59,9 @@ hashes.
 MAX_UNSIGNED_TX_BYTES = MAX_BLOCK_WEIGHT // WITNESS_SCALE_FACTOR
 """Bytes of the largest transaction without witness that a block holds (BIP 141), refused before it is read (A079)."""
 
+_WITNESS_MARKER: Final = b"\0\1"
+"""BIP 144: what stands behind the version of a transaction that has witnesses."""
+
 _MINT: Final = Seal("UntrustedPsbt.parse")
 NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
 """No fields for any input or output."""
@@ -285,7 +288,15 @@ def _unsigned_tx(global_map: Map) -> Transaction:
         raise Malformed(
             "psbt-unsigned-tx-too-large", f"an unsigned transaction of {len(raw)} bytes fits in no block"
         )
-    tx = Transaction.parse_stripped(raw)
+    try:
+        tx = Transaction.parse_stripped(raw)
+    except Malformed:
+        if raw[4:6] == _WITNESS_MARKER:
+            # read without witnesses these two bytes are no inputs and one output, and what follows is any fault whatever (A077)
+            raise Malformed(
+                "psbt-unsigned-tx-signed", "the unsigned transaction is in the form that carries witnesses"
+            ) from None
+        raise
     for index, each in enumerate(tx.inputs):
         if each.script_sig:
             raise Malformed(
