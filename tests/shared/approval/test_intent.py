@@ -13,6 +13,7 @@ from falconer_shared.approval.intent import MAX_INTENT_BYTES, MAX_PAYMENTS, Inte
 from falconer_shared.bitcoin.address import address_of, script_of
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.bitcoin.transaction import OutPoint
+from falconer_shared.canonical import MAX_TIME
 from falconer_shared.errors import ApprovalError, Malformed, VerificationError
 from falconer_shared.units import MAX_MONEY, Amount
 from falconer_shared.verify.transaction import verify
@@ -102,6 +103,7 @@ def test_every_line_must_be_there_once_and_in_its_place(intent, number):
         ("policy 3", "policy 03", "intent-malformed"),
         ("policy 3", "policy +3", "intent-malformed"),
         ("abab\n", "abaB\n", "intent-malformed"),
+        ("abab\n", "abax\n", "intent-malformed"),
         ("abab\n", "ab\n", "intent-malformed"),
         ("abab\n", "ababab\n", "intent-malformed"),
         (":1\n", ":01\n", "outpoint-malformed"),
@@ -208,6 +210,61 @@ def test_each_kind_has_its_number_of_payments(facts, kind, fewest, most):
     for count in {fewest - 1, most + 1} - {-1}:
         with refused("intent-malformed", Malformed):
             Intent(**{**facts, "kind": kind, "pays": many(count)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (IntentKind.PAY, "pay"),
+        (IntentKind.SWEEP, "sweep"),
+        (IntentKind.OWN, "own"),
+        (IntentKind.CANCEL, "cancel"),
+        (IntentKind.RECOVER, "recover"),
+    ],
+)
+def test_each_kind_has_its_word(facts, kind, word):
+    made = Intent(
+        **{**facts, "kind": kind, "pays": many(1 if kind in {IntentKind.PAY, IntentKind.SWEEP} else 0)}
+    )
+    assert f"\nkind {word}\n".encode() in made.text
+
+
+def test_both_ends_of_time(facts):
+    first = Intent(**{**facts, "not_before": 0, "expires": 1})
+    last = Intent(**{**facts, "expires": MAX_TIME})
+    assert [Intent.parse(each.text) for each in (first, last)] == [first, last]
+    for times in ({"not_before": -1}, {"expires": MAX_TIME + 1}, {"not_before": facts["expires"]}):
+        with refused("intent-malformed", Malformed):
+            Intent(**{**facts, **times})
+
+
+def test_nothing_is_paid_to_nobody(facts):
+    assert Intent(**{**facts, "pays": ((Amount(1), stranger_address(0)),)}).pays[0][0] == 1
+    with refused("intent-malformed", Malformed):
+        Intent(**{**facts, "pays": ((Amount(0), stranger_address(0)),)})
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "name"),
+    [
+        ("proposal", "Rent", "proposal"),
+        ("requester", "", "requester"),
+        ("strategy", "a b", "strategy"),
+        ("wallet_id", "00", "wallet"),
+        ("policy_digest", "AB" * 32, "policy digest"),
+        ("policy_version", 0, "policy version"),
+    ],
+)
+def test_the_sentence_names_the_field(facts, field, wrong, name):
+    with refused("intent-malformed", Malformed) as caught:
+        Intent(**{**facts, field: wrong})
+    assert caught.value.message.startswith(f"intent: its {name} is not ")
+
+
+def test_the_sentence_names_the_text(intent):
+    with refused("intent-malformed", Malformed) as caught:
+        Intent.parse(intent.text + b"x")
+    assert caught.value.message.startswith("intent: ")
 
 
 _TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1, max_size=64)

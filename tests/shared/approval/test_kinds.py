@@ -73,6 +73,14 @@ def test_a_sweep_is_of_so_many_satoshis_and_no_other_sum(facts, difference):
         check(sweep_intent(facts, verified, max_fee=2_000 + difference), verified)
 
 
+def test_a_sweep_leaves_the_fee_no_more_room_than_any_fee_has(facts):
+    verified = swept()
+    cap = VALUE // 4
+    check(sweep_intent(facts, verified, VALUE - cap, max_fee=cap), verified)
+    with refused("intent-sweep-fee-room", ApprovalError):
+        check(sweep_intent(facts, verified, VALUE - cap - 1, max_fee=cap + 1), verified)
+
+
 def test_no_other_coin_of_the_wallet_can_be_swept_along(facts):
     approved = sweep_intent(facts, swept())
     coins = [(OwnPlace(0, 3), 60_000), (OwnPlace(0, 5), 50_000), (OwnPlace(0, 6), 500_000)]
