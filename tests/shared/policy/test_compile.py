@@ -218,12 +218,19 @@ def test_faults_further_down_get_the_key_too(old: str, new: str, rule: str, toml
         "version = " + "9" * 5000,
         "\x00",
         "# " + "x" * MAX_BYTES,
+        "[a" + ".a" * 10_001 + "]",
     ],
 )
 def test_what_is_not_toml_is_refused(source: str):
     with pytest.raises(Malformed) as caught:
         compile_toml(source)
     assert caught.value.rule == ("policy-toml-syntax" if source else "policy-toml-missing-key")
+
+
+def test_as_many_dots_as_are_read():
+    with pytest.raises(Malformed) as caught:
+        compile_toml("# " + "." * 10_000)
+    assert caught.value.rule == "policy-toml-missing-key"
 
 
 def test_contradictions_are_found_in_toml_as_in_text():

@@ -382,6 +382,16 @@ def test_the_descriptors_of_an_address_book_have_a_bounded_number_of_keys():
     refused("policy-descriptor-keys", PolicyDraft(addresses={**book, "more": wpkh_descriptor(99)}))
 
 
+def test_descriptors_beyond_that_number_are_not_even_read():
+    """A text of 256 kB with seventy descriptors of twenty keys took more than two seconds to refuse."""
+    text = PolicyDraft(addresses={"a": wpkh_descriptor()}).text()
+    line = b"address a " + wpkh_descriptor().encode() + b"\n"
+    book = b"".join(b"address a%d wpkh([no-key])\n" % number for number in range(MAX_DESCRIPTOR_KEYS + 1))
+    with pytest.raises(Malformed) as caught:
+        Policy.parse(text.replace(line, book))
+    assert caught.value.rule == "policy-descriptor-keys"
+
+
 @pytest.mark.parametrize(
     ("name", "spelling"),
     [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NoReturn, Self
 
@@ -41,6 +41,8 @@ class AuditRecord:
     at: int
     event: str
     facts: Mapping[str, Fact]
+    # derived from the four fields above, kept because it is compared, hashed and stored
+    _line: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what the line could not spell.
@@ -61,14 +63,16 @@ class AuditRecord:
                 _check_number(key, value, -MAX_NUMBER, MAX_NUMBER)
         # a caller that keeps its dictionary must not be able to change a record afterwards
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+        document = {"at": self.at, "event": self.event, "facts": dict(self.facts), "n": self.n}
+        line = json.dumps(document, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode("ascii")
+        object.__setattr__(self, "_line", line)
         if len(self.line) > MAX_LINE:
             raise _malformed(f"{len(self.line)} bytes, at most {MAX_LINE} are kept")
 
     @property
     def line(self) -> bytes:
         """The record's bytes, without a line feed: what is stored and hashed."""
-        document = {"at": self.at, "event": self.event, "facts": dict(self.facts), "n": self.n}
-        return json.dumps(document, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode("ascii")
+        return self._line
 
     @property
     def leaf(self) -> bytes:

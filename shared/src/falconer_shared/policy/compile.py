@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.errors import FalconerError, Malformed
+from falconer_shared.policy.destinations import check_searched, keys_in
 from falconer_shared.policy.document import (
     MAX_BYTES,
     RULES,
@@ -55,6 +56,9 @@ _TOP = (
 
 _TIER = ("above_sats", "k", "group")
 
+MAX_DOTS = 10_000
+"""Dots in a file: names may hold some, and every one may be the next level of a nested key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -76,6 +80,9 @@ def compile_toml(source: str) -> Compiled:
         raise Malformed(
             "policy-toml-syntax", f"the file has {len(source)} characters, at most {MAX_BYTES} are read"
         )
+    if source.count(".") > MAX_DOTS:
+        # each may open a table in the last one: the reader takes a kilobyte and more time for every level
+        raise Malformed("policy-toml-syntax", f"the file has more than the {MAX_DOTS} dots that are read")
     try:
         table = tomllib.loads(source)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -220,7 +227,9 @@ def _tiers(table: Mapping[str, object]) -> tuple[ApprovalTier, ...]:
 
 def _addresses(table: Mapping[str, object], network: Network) -> tuple[NamedAddress, ...]:
     entries: list[NamedAddress] = []
-    for name, value in _table(table, "addresses").items():
+    book = _table(table, "addresses")
+    check_searched(sum(keys_in(value) for value in book.values() if isinstance(value, str)))
+    for name, value in book.items():
         key = f"addresses.{_name(name, 'addresses')}"
         entries.append(_at(key, partial(named_address, name, _as_string(value, key), network)))
     return tuple(entries)

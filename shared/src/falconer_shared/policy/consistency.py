@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from falconer_shared.errors import Malformed
-from falconer_shared.policy.destinations import MAX_DESCRIPTOR_KEYS
+from falconer_shared.policy.destinations import check_searched
 from falconer_shared.policy.parts import (
     MAX_ADDRESSES,
     MAX_GROUPS,
@@ -186,15 +186,9 @@ def _check_addresses(policy: Policy) -> None:
                 f"policy: '{seen[one]}' and '{entry.name}' are the same address or descriptor",
             )
         seen[one] = entry.name
-    keys = sum(len(entry.descriptor.keys) for entry in policy.addresses if entry.descriptor is not None)
-    if keys > MAX_DESCRIPTOR_KEYS:
-        raise Malformed(
-            "policy-descriptor-keys",
-            f"policy: the descriptors of the address book have {keys} keys, at most {MAX_DESCRIPTOR_KEYS} are searched",
-            remedy="list single addresses where there are few",
-            keys=keys,
-            limit=MAX_DESCRIPTOR_KEYS,
-        )
+    check_searched(
+        sum(len(entry.descriptor.keys) for entry in policy.addresses if entry.descriptor is not None)
+    )
 
 
 def _check_rules(policy: Policy) -> None:

@@ -36,6 +36,7 @@ from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.errors import FalconerError, PolicyViolation
 from falconer_shared.policy.consistency import check_consistent, mistyped
+from falconer_shared.policy.destinations import check_searched, keys_in
 from falconer_shared.policy.parts import (
     MAX_ADDRESSES,
     MAX_GROUPS,
@@ -129,10 +130,7 @@ class Policy:
             mandatory_signers=tuple(reader.many("mandatory-signer", MAX_SIGNERS)),
             operators=_read_holders(reader, "operator", MAX_PEOPLE),
             coordinator=SshPublicKey.parse(reader.one("coordinator")),
-            addresses=tuple(
-                named_address(name, address, network)
-                for name, address in (reader.split(line, 2) for line in reader.many("address", MAX_ADDRESSES))
-            ),
+            addresses=_read_addresses(reader, network),
             rules=_read_rules(reader),
         )
         # also catches whatever a part above forgave, such as a comment behind a key
@@ -244,6 +242,12 @@ def _read_holders(reader: canonical.Reader, key: str, limit: int) -> tuple[KeyHo
         name, _, text = line.partition(" ")
         holders.append(KeyHolder(name, SshPublicKey.parse(text)))
     return tuple(holders)
+
+
+def _read_addresses(reader: canonical.Reader, network: Network) -> tuple[NamedAddress, ...]:
+    lines = [reader.split(line, 2) for line in reader.many("address", MAX_ADDRESSES)]
+    check_searched(sum(keys_in(address) for _, address in lines))
+    return tuple(named_address(name, address, network) for name, address in lines)
 
 
 def _write_holders(writer: canonical.Writer, key: str, holders: Iterable[KeyHolder]) -> None:
