@@ -134,7 +134,6 @@ BAD = {
     "cbor-type-refused": f"ur:bytes/{bytewords.encode(bytes.fromhex('f97e00'))}",
     "cbor-too-deep": f"ur:bytes/{bytewords.encode(bytes.fromhex('81' * 20 + '00'))}",
     "ur-payload-malformed": f"ur:crypto-psbt/{bytewords.encode(cbor.encode(b'nothing'))}",
-    "qr-dialect-unsupported": "p1of2 cHNidP8=",
     "qr-base64-malformed": "cHNidP8=AAA",
     "qr-hex-malformed": "70736274ff0",
     "qr-text-foreign": "\u202e",

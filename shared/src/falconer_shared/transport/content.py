@@ -15,6 +15,9 @@ from falconer_shared.encoding import base58
 from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.transport.parts import PSBT_MAGIC, Kind
 
+RULE: Final = "secret-in-code"
+"""The id of that refusal."""
+
 _SEEDQR: Final = re.compile(r"[0-9]+\Z", re.ASCII)
 _SEEDQR_DIGITS: Final = frozenset({48, 60, 72, 84, 96})
 _COMPACT_SIZES: Final = frozenset({16, 32})

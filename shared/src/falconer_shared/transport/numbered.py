@@ -7,6 +7,7 @@ number is never written over the first (A101): both are kept and counted, and on
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,37 @@ MAX_VARIANTS: Final = 4
 
 LEAD: Final = 2
 """Sightings by which one content must be ahead of another for the same number."""
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
+
+
+def check_numbers(number: str, total: str, most: int) -> tuple[int, int]:
+    """Part and count as written in a frame: (index from 0, count).
+
+    Raises:
+        Malformed: `transport-number-malformed`.
+    """
+    if not _NUMBER.match(number) or not _NUMBER.match(total) or not int(number) <= int(total) <= most:
+        raise Malformed(
+            "transport-number-malformed",
+            f"a part number or count is zero, has a leading zero, or is out of range (at most {most} parts)",
+            limit=most,
+        )
+    return int(number) - 1, int(total)
+
+
+def check_size(size: int, index: int, total: int, limit: int) -> None:
+    """Refuse a part that announces more than `limit` for all of them together. The last may be shorter, so it
+    announces nothing.
+
+    Raises:
+        Malformed: `transport-too-large`.
+    """
+    if index != total - 1 and (total - 1) * size > limit:
+        raise Malformed(
+            "transport-too-large", f"{total} parts of {size} are more than may come by QR", limit=limit
+        )
+
 
 Join = Callable[[Sequence[bytes]], Received]
 """Puts the pieces of a message together; raises Malformed where they make none."""

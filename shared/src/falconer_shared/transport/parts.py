@@ -53,6 +53,16 @@ class Kind(Enum):
     BYTES = "bytes"
 
 
+TEXTS: Final = frozenset(
+    (Kind.DESCRIPTOR, Kind.ACCOUNT, Kind.KEY, Kind.WALLET, Kind.URI, Kind.JSON, Kind.TEXT)
+)
+"""Kinds whose payload is text."""
+
+TRANSACTIONS: Final = frozenset((Kind.PSBT, Kind.TRANSACTION))
+
+WALLETS: Final = frozenset((Kind.DESCRIPTOR, Kind.WALLET, Kind.JSON, Kind.TEXT, Kind.BYTES))
+"""Kinds in which a wallet's description may come: told apart by whoever reads it."""
+
 PSBT_MAGIC: Final = b"psbt\xff"
 
 

@@ -10,7 +10,8 @@ What it holds to, against a sender who means harm and a camera that misreads (AT
    forged first frames cannot push out a session that grows.
 4. A code that holds a whole payload does not end a session under way, unless it is seen again and again with
    nothing in between (A099).
-5. The first payload that is whole is the result, with its digest for people to compare. Checksums find
+5. A seed or a private key is refused in whatever dialect, and dropped: nothing of it stays here (A039).
+6. The first payload that is whole is the result, with its digest for people to compare. Checksums find
    misreadings and prove nothing (A100); what the payload may do is decided by those who judge it.
 """
 
@@ -25,7 +26,9 @@ from falconer_shared.transport import content
 from falconer_shared.transport.bbqr import BbqrDialect
 from falconer_shared.transport.parts import MAX_FRAME, Assembly, Dialect, Part, Received, Whole
 from falconer_shared.transport.plain import PlainDialect
+from falconer_shared.transport.pmofn import PmofnDialect
 from falconer_shared.transport.ur import UrDialect
+from falconer_shared.transport.ur1 import Ur1Dialect
 
 MAX_SESSIONS: Final = 32
 """Messages collected at once: more senders than fit before a camera."""
@@ -46,7 +49,13 @@ one were coming.
 STUCK_FRAMES: Final = 40
 """Good frames without anything new (some four seconds) after which the person is told."""
 
-DIALECTS: Final[Sequence[Dialect]] = (UrDialect(), BbqrDialect(), PlainDialect())
+DIALECTS: Final[Sequence[Dialect]] = (
+    Ur1Dialect(),
+    UrDialect(),
+    BbqrDialect(),
+    PmofnDialect(),
+    PlainDialect(),
+)
 """In the order in which they are asked. `plain` takes whatever is left."""
 
 
@@ -119,7 +128,10 @@ class Receiver:
             self._take(text)
         except Malformed as found:
             self._refused += 1
-            refusal = found
+            # its frames hold what was read, and a caller may keep a refusal for long
+            refusal = found.with_traceback(None)
+            if found.rule == content.RULE:
+                self._last_frame = None
         return self._progress(refusal)
 
     def missing(self) -> list[int]:
@@ -175,7 +187,13 @@ class Receiver:
         else:
             self._repeated += 1
         session.idle_good = 0 if session.assembly.have > before else session.idle_good + 1
-        self._received = session.assembly.finish()
+        try:
+            self._received = session.assembly.finish()
+        except Malformed as found:
+            if found.rule == content.RULE:
+                del self._sessions[part.session]
+                self._current = None
+            raise
         self._make_room(0)
 
     def _make_room(self, wanted: int) -> None:

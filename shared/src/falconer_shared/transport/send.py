@@ -9,17 +9,22 @@ What a signer takes, `profiles` knows; this module only spells.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
 from falconer_shared.encoding.capacity import MAX_VERSION, Mode, capacity
-from falconer_shared.errors import UsageError
+from falconer_shared.errors import Malformed, UsageError
 from falconer_shared.transport import fountain
 from falconer_shared.transport.bbqr import BbqrSender
-from falconer_shared.transport.parts import MAX_PAYLOAD, Kind
+from falconer_shared.transport.parts import MAX_PAYLOAD, TEXTS, TRANSACTIONS, Kind
+from falconer_shared.transport.plain import PlainSender, to_base43
+from falconer_shared.transport.pmofn import PmofnSender
+from falconer_shared.transport.registry.types import SEND_TYPE, TYPES
 from falconer_shared.transport.ur import Sender
+from falconer_shared.transport.ur1 import Ur1Sender
 
 DEFAULT_VERSION: Final = 20
 """570 bytes of payload in a code that every camera of 720 lines reads (BASELINES)."""
@@ -86,6 +91,8 @@ def send(payload: bytes, kind: Kind, way: Way) -> Sending:
     Raises:
         UsageError: `qr-payload-too-large`, `send-kind-unsupported`.
     """
+    if not payload:
+        raise ValueError("nothing to send")
     if len(payload) > MAX_PAYLOAD:
         raise _too_large(len(payload))
     try:
@@ -99,17 +106,56 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
     characters = capacity(way.version, Mode.ALPHANUMERIC)
     match way.spelling:
         case Spelling.UR:
-            return Sender(
-                payload, kind, characters, schedule=way.schedule, type_name=way.type_name, label=way.label
-            )
+            return _ur(payload, kind, way, characters)
+        case Spelling.UR1:
+            return Ur1Sender(payload, kind, characters)
         case Spelling.BBQR:
             return BbqrSender(payload, kind, characters)
+        case Spelling.PMOFN if kind is Kind.PSBT or kind in TEXTS:
+            return PmofnSender(payload, kind, capacity(way.version, Mode.BYTE))
+        case Spelling.BASE64 if kind is Kind.PSBT:
+            text = base64.b64encode(payload).decode("ascii")
+        case Spelling.HEX if kind in TRANSACTIONS:
+            text = payload.hex().upper()
+        case Spelling.BASE43 if kind in TRANSACTIONS:
+            text = to_base43(payload)
+        case Spelling.TEXT if kind in TEXTS:
+            text = _ascii(payload, kind, way)
+        case Spelling.ADDWALLET if kind is Kind.DESCRIPTOR:
+            text = f"addwallet {way.label or 'wallet'}&{_ascii(payload, kind, way)}"
         case _:
-            raise UsageError(
-                "send-kind-unsupported",
-                f"a payload of kind '{kind.value}' is not sent as {way.spelling.value}",
-                remedy="choose another dialect, or carry it as a file",
-            )
+            raise _unsupported(kind, way.spelling)
+    room = {mode: capacity(way.version, mode) for mode in Mode}
+    carried = payload.strip() if kind in TEXTS else payload
+    return PlainSender(carried, kind, text, way.spelling.value, room)
+
+
+def _ur(payload: bytes, kind: Kind, way: Way, characters: int) -> Sender:
+    name = way.type_name or SEND_TYPE[kind]
+    try:
+        TYPES[name].wrap(payload, way.label)
+    except (KeyError, ValueError, Malformed):
+        raise UsageError(
+            "send-kind-unsupported",
+            f"a payload of kind '{kind.value}' cannot be spelled as ur:{name}",
+            remedy="choose another name (output-descriptor spells every wallet), or carry it as a file",
+        ) from None
+    return Sender(payload, kind, characters, schedule=way.schedule, type_name=name, label=way.label)
+
+
+def _ascii(payload: bytes, kind: Kind, way: Way) -> str:
+    try:
+        return payload.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise _unsupported(kind, way.spelling) from None
+
+
+def _unsupported(kind: Kind, spelling: Spelling) -> UsageError:
+    return UsageError(
+        "send-kind-unsupported",
+        f"a payload of kind '{kind.value}' is not sent as {spelling.value}",
+        remedy="choose another dialect, or carry it as a file",
+    )
 
 
 def _too_large(size: int) -> UsageError:

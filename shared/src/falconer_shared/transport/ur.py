@@ -21,7 +21,15 @@ from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import bytewords, fountain
 from falconer_shared.transport.parts import MAX_PARTS, Kind, Part, Received, Whole
-from falconer_shared.transport.registry.types import DIALECT, MAX_MESSAGE, SEND_TYPE, TYPES, UrType, too_large
+from falconer_shared.transport.registry.types import (
+    DIALECT,
+    MAX_MESSAGE,
+    SEND_TYPE,
+    TYPES,
+    Bytes,
+    UrType,
+    too_large,
+)
 
 _MAX_NUMBER: Final = 2**32 - 1
 
@@ -228,7 +236,10 @@ class Sender:
         self.type = ur_type.name
         message = ur_type.wrap(payload, label)
         single = f"UR:{self.type}/{bytewords.encode(message)}".upper()
-        self.digest = Received(kind, payload, UrDialect.name, self.type).digest
+        # what the other side shows: of a wallet, the text that it reads out of the CBOR
+        carried = isinstance(ur_type, Bytes)
+        received = Received(kind, payload, DIALECT, self.type) if carried else ur_type.unwrap(message)
+        self.digest = received.digest
         self._single = single if len(single) <= characters else None
         self._schedule = schedule
         self._length = len(message)
