@@ -32,6 +32,9 @@ SMALLEST_OUTPUT = 8 + 1
 TXID_SIZE = 32
 """Bytes of a double SHA-256."""
 
+OUTPOINT_SIZE = TXID_SIZE + 4
+"""Bytes of a txid and an output number."""
+
 NULL_TXID = bytes(TXID_SIZE)
 """What a coinbase input names instead of a transaction."""
 
@@ -169,7 +172,7 @@ class Transaction:
         if with_witness:
             reader.take(2)
             start = 6
-        bare = _read_inputs(reader, where)
+        bare = _read_inputs(reader, data, where)
         outputs = _read_outputs(reader, data)
         end = reader.position
         if with_witness:
@@ -261,16 +264,30 @@ def _strip(transaction: Transaction, script_sigs: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _read_inputs(reader: ByteReader, where: str) -> list[tuple[OutPoint, bytes, int]]:
+def _read_inputs(reader: ByteReader, data: bytes, where: str) -> list[tuple[OutPoint, bytes, int]]:
     count = reader.count(SMALLEST_INPUT)
     if count > MAX_INPUTS:
         raise Malformed(
             "transaction-too-many-inputs", f"{where}: {count} inputs, more than {MAX_INPUTS}", inputs=count
         )
-    return [
-        (OutPoint(reader.take(TXID_SIZE), reader.u32()), reader.prefixed(), reader.u32())
-        for _ in range(count)
-    ]
+    inputs: list[tuple[OutPoint, bytes, int]] = []
+    for _ in range(count):
+        start = reader.position
+        script = start + OUTPOINT_SIZE + 1
+        size = data[script - 1] if script <= len(data) else 0xFF
+        if size < 0xFD and script + size + 4 <= len(data):
+            # the common short script, as in `_read_outputs`
+            outpoint = OutPoint(
+                data[start : start + TXID_SIZE],
+                int.from_bytes(data[start + TXID_SIZE : script - 1], "little"),
+            )
+            end = script + size
+            reader.position = end + 4
+            inputs.append((outpoint, data[script:end], int.from_bytes(data[end : end + 4], "little")))
+        else:
+            outpoint = OutPoint(reader.take(TXID_SIZE), reader.u32())
+            inputs.append((outpoint, reader.prefixed(), reader.u32()))
+    return inputs
 
 
 def _read_outputs(reader: ByteReader, data: bytes) -> tuple[TxOutput, ...]:

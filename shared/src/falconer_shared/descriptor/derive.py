@@ -16,7 +16,7 @@ MAX_REMEMBERED = 4096
 class Deriver:
     """The scripts of one descriptor. A cache and nothing else: it says the same as `node.script`."""
 
-    __slots__ = ("_branch_keys", "_node", "_places")
+    __slots__ = ("_branch_keys", "_indexes", "_node", "_places", "_searched")
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -24,6 +24,9 @@ class Deriver:
             branch: tuple(ChildKeys(key.xpub.derive(branch)) for key in node.keys) for branch in BRANCHES
         }
         self._places: dict[tuple[int, int], Scripts] = {}
+        # of each branch: a range whose places were all looked at, and the indexes of their scripts
+        self._searched = dict.fromkeys(BRANCHES, range(0))
+        self._indexes: dict[int, dict[bytes, int]] = {branch: {} for branch in BRANCHES}
 
     def scripts(self, branch: int, index: int) -> Scripts:
         """The scripts of a place.
@@ -41,6 +44,17 @@ class Deriver:
                 self._places.clear()
             self._places[place] = scripts
         return scripts
+
+    def find(self, script_pubkey: bytes, branch: int, indexes: range) -> int | None:
+        """The index of these, one after the other, whose script that is; None where there is none.
+
+        The range of the last search is remembered: verification asks for one that hardly moves.
+        """
+        found = self._indexes[branch]
+        if indexes != self._searched[branch]:
+            found = {self.scripts(branch, index).script_pubkey: index for index in reversed(indexes)}
+            self._searched[branch], self._indexes[branch] = indexes, found
+        return found.get(script_pubkey)
 
     def derivations(self, branch: int, index: int) -> dict[bytes, tuple[bytes, tuple[int, ...]]]:
         """Public key to (master fingerprint, whole path) of a place: what PSBT derivation fields say (BIP

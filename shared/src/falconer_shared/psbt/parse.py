@@ -38,7 +38,7 @@ from falconer_shared.psbt.fields import (
     proprietary_fields,
 )
 from falconer_shared.psbt.maps import MAX_FIELDS, read_map, write_map
-from falconer_shared.psbt.views import Derivation, PsbtInput, PsbtOutput, split_derivation
+from falconer_shared.psbt.views import Derivation, PsbtInput, PsbtOutput, kinds_of, split_derivation
 from falconer_shared.seal import Seal
 from falconer_shared.units import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
 
@@ -127,8 +127,10 @@ class UntrustedPsbt:
             version,
             tx,
             MappingProxyType(global_map),
-            tuple([PsbtInput(index, fields, transactions) for index, fields in enumerate(input_maps)]),
-            tuple([PsbtOutput(index, fields) for index, fields in enumerate(output_maps)]),
+            tuple(
+                [PsbtInput(n, fields, kinds_of(fields), transactions) for n, fields in enumerate(input_maps)]
+            ),
+            tuple([PsbtOutput(n, fields, kinds_of(fields)) for n, fields in enumerate(output_maps)]),
             seal=_MINT,
         )
 

@@ -7,6 +7,7 @@ transactions are parsed when they are asked for, once for all inputs that carry 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -39,23 +40,36 @@ _OUT_REDEEM_SCRIPT = field_key(OutputType.REDEEM_SCRIPT)
 _OUT_WITNESS_SCRIPT = field_key(OutputType.WITNESS_SCRIPT)
 
 
-def _keyed(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, bytes]:
+def _keyed(view: PsbtInput, kind: int) -> dict[bytes, bytes]:
     """Key data to value of all fields of one type, in the order of the map."""
-    return {key[1:]: value for key, value in fields.items() if key[0] == kind}
+    if kind not in view.kinds:
+        return {}
+    return {key[1:]: value for key, value in view.fields.items() if key[0] == kind}
 
 
-def _derivations(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, Derivation]:
-    return {key[1:]: split_derivation(value) for key, value in fields.items() if key[0] == kind}
+def _derivations(view: PsbtInput | PsbtOutput, kind: int) -> dict[bytes, Derivation]:
+    if kind not in view.kinds:
+        return {}
+    return {key[1:]: split_derivation(value) for key, value in view.fields.items() if key[0] == kind}
 
 
-def _tap_derivations(fields: Mapping[bytes, bytes], kind: int) -> dict[bytes, TapDerivation]:
-    return {key[1:]: _split_tap_derivation(value) for key, value in fields.items() if key[0] == kind}
+def _tap_derivations(view: PsbtInput | PsbtOutput, kind: int) -> dict[bytes, TapDerivation]:
+    if kind not in view.kinds:
+        return {}
+    return {key[1:]: _split_tap_derivation(value) for key, value in view.fields.items() if key[0] == kind}
 
 
 def _split_tap_derivation(value: bytes) -> TapDerivation:
+    if value[0] == 0:
+        return (), *split_derivation(value[1:])
     reader = ByteReader(value, "taproot derivation", rule="psbt-nested-malformed")
     leaves = tuple([reader.take(32) for _ in range(reader.count(32))])
     return leaves, *split_derivation(value[reader.position :])
+
+
+def kinds_of(fields: Mapping[bytes, bytes]) -> frozenset[int]:
+    """The first bytes of all keys: which types of fields a map has."""
+    return frozenset([key[0] for key in fields])
 
 
 def signature_field(signing_key: bytes, signature: bytes) -> tuple[bytes, bytes]:
@@ -72,15 +86,16 @@ def signature_field(signing_key: bytes, signature: bytes) -> tuple[bytes, bytes]
 
 def split_derivation(value: bytes) -> Derivation:
     """Fingerprint and path of a derivation field whose form was checked."""
-    return value[:4], tuple([int.from_bytes(value[at : at + 4], "little") for at in range(4, len(value), 4)])
+    return value[:4], struct.unpack_from(f"<{len(value) // 4 - 1}I", value, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class PsbtInput:
-    """An input map. `fields` holds every field, raw key to value, in the order of the file."""
+    """An input map. `fields` holds every field, raw key to value, in the order of the file; `kinds` their types' first bytes."""
 
     index: int
     fields: Mapping[bytes, bytes]
+    kinds: frozenset[int] = field(repr=False, compare=False)
     _transactions: dict[bytes, Transaction] = field(repr=False, compare=False)
 
     @property
@@ -100,6 +115,11 @@ class PsbtInput:
         return parsed
 
     @property
+    def raw_witness_utxo(self) -> bytes | None:
+        """The claimed output as it stands there: equal to another output's bytes where it is equal to that output."""
+        return self.fields.get(_WITNESS_UTXO)
+
+    @property
     def witness_utxo(self) -> TxOutput | None:
         """The claimed output that is spent."""
         raw = self.fields.get(_WITNESS_UTXO)
@@ -108,7 +128,7 @@ class PsbtInput:
     @property
     def partial_sigs(self) -> dict[bytes, bytes]:
         """Public key (33 bytes) to DER signature with its sighash byte."""
-        return _keyed(self.fields, InputType.PARTIAL_SIG)
+        return _keyed(self, InputType.PARTIAL_SIG)
 
     @property
     def sighash_type(self) -> int | None:
@@ -127,12 +147,12 @@ class PsbtInput:
     @property
     def bip32_derivations(self) -> dict[bytes, Derivation]:
         """Public key (33 bytes) to fingerprint and path."""
-        return _derivations(self.fields, InputType.BIP32_DERIVATION)
+        return _derivations(self, InputType.BIP32_DERIVATION)
 
     @property
     def tap_bip32_derivations(self) -> dict[bytes, TapDerivation]:
         """X-only key (32 bytes) to leaf hashes, fingerprint and path."""
-        return _tap_derivations(self.fields, InputType.TAP_BIP32_DERIVATION)
+        return _tap_derivations(self, InputType.TAP_BIP32_DERIVATION)
 
     @property
     def tap_internal_key(self) -> bytes | None:
@@ -146,7 +166,7 @@ class PsbtInput:
     @property
     def has_script_path(self) -> bool:
         """Whether a field tells of taproot scripts: a leaf, a signature for one, or the root of their tree."""
-        return any(key[0] in _SCRIPT_PATH for key in self.fields)
+        return not self.kinds.isdisjoint(_SCRIPT_PATH)
 
     @property
     def signature_fields(self) -> dict[bytes, bytes]:
@@ -177,10 +197,11 @@ class PsbtInput:
 
 @dataclass(frozen=True, slots=True)
 class PsbtOutput:
-    """An output map. `fields` holds every field, raw key to value, in the order of the file."""
+    """An output map. `fields` holds every field, raw key to value, in the order of the file; `kinds` their types' first bytes."""
 
     index: int
     fields: Mapping[bytes, bytes]
+    kinds: frozenset[int] = field(repr=False, compare=False)
 
     @property
     def redeem_script(self) -> bytes | None:
@@ -193,12 +214,12 @@ class PsbtOutput:
     @property
     def bip32_derivations(self) -> dict[bytes, Derivation]:
         """Public key (33 bytes) to fingerprint and path."""
-        return _derivations(self.fields, OutputType.BIP32_DERIVATION)
+        return _derivations(self, OutputType.BIP32_DERIVATION)
 
     @property
     def tap_bip32_derivations(self) -> dict[bytes, TapDerivation]:
         """X-only key (32 bytes) to leaf hashes, fingerprint and path."""
-        return _tap_derivations(self.fields, OutputType.TAP_BIP32_DERIVATION)
+        return _tap_derivations(self, OutputType.TAP_BIP32_DERIVATION)
 
     @property
     def tap_internal_key(self) -> bytes | None:

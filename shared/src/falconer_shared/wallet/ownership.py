@@ -139,31 +139,28 @@ def claims_ownership(wallet: RegisteredWallet, hints: Hints) -> bool:
 
 
 def _hinted_place(wallet: RegisteredWallet, hints: Hints) -> OwnPlace | None:
-    place: OwnPlace | None = None
+    named: tuple[int, ...] | None = None
     for tail in _tails(wallet, hints):
         # exactly branch and index, unhardened: a longer path or another branch leads out of the wallet (A018)
         if len(tail) != 2 or tail[0] not in BRANCHES or tail[1] > MAX_INDEX:
             continue
-        found = OwnPlace(*tail)
-        if place is not None and found != place:
+        if named is not None and tail != named:
             raise VerificationError(
                 "derivation-hints-contradict",
-                f"the derivation fields of one script name two places, {place.text()} and {found.text()}",
+                f"the derivation fields of one script name two places, {OwnPlace(*named).text()} and {OwnPlace(*tail).text()}",
             )
-        place = found
-    return place
+        named = tail
+    return None if named is None else OwnPlace(*named)
 
 
 def _tails(wallet: RegisteredWallet, hints: Hints) -> Iterable[tuple[int, ...]]:
     """What follows the origin in every hint that begins with fingerprint and origin of a key of the wallet."""
-    origins = {(key.fingerprint, key.origin) for key in wallet.keys}
-    lengths = {len(origin) for _, origin in origins}
-    named = [
-        *hints.bip32_derivations.values(),
-        *[(fingerprint, path) for _, fingerprint, path in hints.tap_bip32_derivations.values()],
-    ]
-    for fingerprint, path in named:
-        for length in lengths:
+    for fingerprint, path in hints.bip32_derivations.values():
+        for length, origins in wallet.origins:
+            if (fingerprint, path[:length]) in origins and len(path) >= length:
+                yield path[length:]
+    for _, fingerprint, path in hints.tap_bip32_derivations.values():
+        for length, origins in wallet.origins:
             if (fingerprint, path[:length]) in origins and len(path) >= length:
                 yield path[length:]
 
@@ -178,7 +175,7 @@ def _search(wallet: RegisteredWallet, script_pubkey: bytes, known: KnownIndexes)
     for branch in BRANCHES:
         highest = known.highest_index(branch)
         last = min(highest + SEARCH_WIDTH, known.reach(branch, wallet.gap_limit))
-        for index in range(max(0, highest - SEARCH_WIDTH), last + 1):
-            if wallet.scripts(branch, index).script_pubkey == script_pubkey:
-                return OwnPlace(branch, index)
+        index = wallet.find(script_pubkey, branch, range(max(0, highest - SEARCH_WIDTH), last + 1))
+        if index is not None:
+            return OwnPlace(branch, index)
     return None

@@ -42,6 +42,9 @@ PLACES_COMPARED = 20
 one place in six in common.
 """
 
+Origin = tuple[bytes, tuple[int, ...]]
+"""Fingerprint of a master key and a path from it."""
+
 _PURPOSES_WITH_COIN_TYPE = frozenset({44, 48, 49, 84, 86, 87})
 """First path steps of BIP 44 and its children, whose second step is a coin type."""
 
@@ -61,10 +64,15 @@ class RegisteredWallet:
     canonical: str
     gap_limit: int
     seal: InitVar[Seal]
+    origins: tuple[tuple[int, frozenset[Origin]], ...] = field(init=False, repr=False, compare=False)
+    """Master fingerprint and path of every key, by the length of the path."""
     _deriver: Deriver = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, seal: Seal) -> None:
         _MINT.check(seal)
+        named = frozenset((key.fingerprint, key.origin) for key in self.descriptor.keys)
+        by_length = {len(path): named for _, path in named}
+        object.__setattr__(self, "origins", tuple(by_length.items()))
         object.__setattr__(self, "_deriver", Deriver(self.descriptor))
 
     @classmethod
@@ -114,6 +122,10 @@ class RegisteredWallet:
     def scripts(self, branch: int, index: int) -> Scripts:
         """The scripts of a place; ValueError where there is no such place."""
         return self._deriver.scripts(branch, index)
+
+    def find(self, script_pubkey: bytes, branch: int, indexes: range) -> int | None:
+        """The first index of these whose script that is."""
+        return self._deriver.find(script_pubkey, branch, indexes)
 
     def address(self, branch: int, index: int) -> str:
         """The address of a place on this wallet's network, derived here (A026)."""
