@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-LOCKS = ("build", "consensus", "dev", "offline", "online")
+LOCKS = ("build", "consensus", "dev", "hwi", "offline", "online")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ def test_every_line_is_exact_and_hashed(name: str) -> None:
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
 
 
-@pytest.mark.parametrize("name", ["build", "consensus", "offline", "online"])
+@pytest.mark.parametrize("name", ["build", "consensus", "hwi", "offline", "online"])
 def test_every_lock_agrees_with_the_whole(name: str) -> None:
     whole = pins("dev")
     for package, version in pins(name).items():
@@ -58,6 +58,17 @@ def test_every_lock_covers_drawing_and_reading_of_codes(program: str) -> None:
     extra = {re.split(r"[<>=!~\[ ]", line)[0].lower() for line in project["optional-dependencies"]["qr"]}
     assert extra == {"segno", "zxing-cpp", "opencv-python-headless", "pyzbar"}
     assert extra <= pins(program).keys()
+
+
+def test_the_lock_of_the_hardware_extra_is_the_offline_lock_and_what_hwi_drags_in() -> None:
+    project = tomllib.loads((PROJECT / "offline/pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"] == {"hwi": ["hwi>=3.2,<3.3"]}
+    offline, extra = pins("offline"), pins("hwi")
+    assert offline.items() <= extra.items()
+    assert extra.keys() - offline.keys() == {
+        "ecdsa", "hidapi", "hwi", "libusb1", "mnemonic", "noiseprotocol", "protobuf", "pyaes", "pyserial", "semver", "six",
+        "typing-extensions",
+    }  # fmt: skip
 
 
 def test_the_offline_lock_brings_nothing_for_the_network() -> None:
