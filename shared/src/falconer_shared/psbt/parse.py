@@ -59,9 +59,6 @@ hashes.
 MAX_UNSIGNED_TX_BYTES = MAX_BLOCK_WEIGHT // WITNESS_SCALE_FACTOR
 """Bytes of the largest transaction without witness that a block holds (BIP 141), refused before it is read (A079)."""
 
-_WITNESS_MARKER: Final = b"\0\1"
-"""BIP 144: what stands behind the version of a transaction that has witnesses."""
-
 _MINT: Final = Seal("UntrustedPsbt.parse")
 NOWHERE: Final[Mapping[int, Fields]] = MappingProxyType({})
 """No fields for any input or output."""
@@ -293,8 +290,7 @@ def _unsigned_tx(global_map: Map) -> Transaction:
     try:
         tx = Transaction.parse_stripped(raw)
     except Malformed:
-        if raw[4:6] == _WITNESS_MARKER:
-            # read without witnesses these two bytes are no inputs and one output, and what follows is any fault whatever (A077)
+        if _has_witnesses(raw):
             raise Malformed(
                 "psbt-unsigned-tx-signed", "the unsigned transaction is in the form that carries witnesses"
             ) from None
@@ -307,6 +303,17 @@ def _unsigned_tx(global_map: Map) -> Transaction:
                 input=index,
             )
     return tx
+
+
+def _has_witnesses(raw: bytes) -> bool:
+    """Whether bytes that are no transaction without witnesses are one with them: read the other way, the marker of BIP 144
+    means no inputs, and what follows is any fault whatever (A077).
+    """
+    try:
+        Transaction.parse(raw)
+    except Malformed:
+        return False
+    return True
 
 
 def _check_counts(inputs: int, outputs: int, left: int) -> None:
