@@ -14,7 +14,7 @@ from falconer_shared.transport.profiles import PROFILES, Form, route
 from falconer_shared.transport.receive import Receiver
 from falconer_shared.transport.send import Spelling, send
 from tests.support.frames import psbt
-from tests.support.refusal import refused
+from tests.support.refusal import outcome, refused
 
 XPUB = "xpub6CnQkivUEH9bSbWVWfDLCtigKKgnSWGaVSRyCbN2QNBJzuvHT1vUQpgSpY1NiVvoeNEuVwk748Cn9G3NtbQB1aGGsEL7aYEnjVWgjj9tefu"
 KEY = f"[37b5eed4/44h/0h/0h]{XPUB}"
@@ -35,11 +35,9 @@ def test_every_signer_of_the_table() -> None:
 @pytest.mark.parametrize("kind", PAYLOADS)
 @pytest.mark.parametrize("signer", PROFILES)
 def test_what_is_shown_to_a_signer_can_be_read(signer: str, kind: Kind) -> None:
-    try:
-        found = route(signer, kind)
-    except UsageError as refusal:
-        assert refusal.rule == "signer-cannot-take"
-        assert refusal.remedy
+    found, rule = outcome(lambda: route(signer, kind))
+    if found is None:
+        assert rule == "signer-cannot-take"
         assert kind is not Kind.PSBT
         return
     made = send(PAYLOADS[kind], kind, found.way)
@@ -84,8 +82,9 @@ def test_refusals() -> None:
         ("krux", Kind.TRANSACTION),
         ("sparrow", Kind.BYTES),
     ):
-        with refused("signer-cannot-take", UsageError):
+        with refused("signer-cannot-take", UsageError) as found:
             route(signer, kind)
+        assert found.value.remedy
 
 
 def test_what_does_not_fit_into_one_code() -> None:

@@ -106,6 +106,19 @@ def test_progress_tells_what_is_missing() -> None:
         progress.have = 5  # type: ignore[misc]
 
 
+def test_progress_tells_how_fast_it_goes() -> None:
+    """Five new parts a second, each seen twice by the camera."""
+    seconds = iter(n / 5 for n in range(1000))
+    receiver = Receiver(clock=lambda: next(seconds))
+    steps = [receiver.feed(frame) for frame in FRAMES[:10] for _ in range(2)]
+    assert [step.rate for step in steps[:4]] == [0.0] * 4
+    assert steps[0].seconds_left is None
+    assert steps[-1].rate == pytest.approx(5)
+    assert steps[-1].seconds_left == pytest.approx((SENDER.n - 10) / 5)
+    still = Receiver(clock=lambda: 7.0)
+    assert [still.feed(frame).rate for frame in FRAMES[:5]] == [0.0] * 5
+
+
 def test_a_sender_that_repeats_itself_is_noticed() -> None:
     receiver = Receiver()
     feed(FRAMES[:3] * (receive.STUCK_FRAMES // 3 + 2), receiver)

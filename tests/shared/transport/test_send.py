@@ -12,21 +12,107 @@ from falconer_shared.transport.parts import MAX_PAYLOAD, Kind
 from falconer_shared.transport.receive import Receiver
 from falconer_shared.transport.send import Spelling, Way, send
 from tests.support.frames import psbt
-from tests.support.refusal import refused
+from tests.support.refusal import outcome, refused
 
 PAYLOAD = psbt(3000)
 
 
-@pytest.mark.parametrize("version", [4, 20, 40])
-@pytest.mark.parametrize("spelling", [Spelling.UR, Spelling.BBQR])
-def test_there_and_back(spelling: Spelling, version: int) -> None:
-    made = send(PAYLOAD, Kind.PSBT, Way(spelling, version))
+TRANSACTION = bytes.fromhex(
+    "0200000001"
+    + "11" * 32
+    + "0000000000ffffffff"
+    + "01"
+    + "e803000000000000"
+    + "160014"
+    + "22" * 20
+    + "00000000"
+)
+XPUB = "xpub6CnQkivUEH9bSbWVWfDLCtigKKgnSWGaVSRyCbN2QNBJzuvHT1vUQpgSpY1NiVvoeNEuVwk748Cn9G3NtbQB1aGGsEL7aYEnjVWgjj9tefu"
+DESCRIPTOR = f"wpkh([37b5eed4/44h/0h/0h]{XPUB}/<0;1>/*)".encode()
+PAYLOADS = {
+    Kind.PSBT: PAYLOAD,
+    Kind.TRANSACTION: TRANSACTION,
+    Kind.DESCRIPTOR: DESCRIPTOR,
+    Kind.ACCOUNT: f"wpkh([37b5eed4/44h/0h/0h]{XPUB})\n".encode(),
+    Kind.KEY: f"[37b5eed4/44h/0h/0h]{XPUB}".encode(),
+    Kind.WALLET: b"Name: a\nPolicy: 2 of 3\n",
+    Kind.URI: b"bitcoin:bc1q?amount=1",
+    Kind.JSON: b'{"label": "a"}',
+    Kind.TEXT: b"falconer-policy 1\n",
+    Kind.BYTES: b"\x00\xff" * 40,
+}
+
+
+@pytest.mark.parametrize("version", [12, 20, 40])
+@pytest.mark.parametrize("kind", PAYLOADS)
+@pytest.mark.parametrize("spelling", Spelling)
+def test_there_and_back(spelling: Spelling, kind: Kind, version: int) -> None:
+    """Every payload in every dialect: it comes back with its digest, or is refused before anything is shown."""
+    payload = PAYLOADS[kind]
+    made, rule = outcome(lambda: send(payload, kind, Way(spelling, version)))
+    if made is None:
+        assert rule in ("send-kind-unsupported", "qr-payload-too-large")
+        return
     frames = list(islice(made.frames(), made.n))
     assert max(map(len, frames)) <= capacity(version, made.mode)
+    alphanumeric = set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:")
+    assert (set().union(*frames) <= alphanumeric) == (made.mode is Mode.ALPHANUMERIC)
     receiver = Receiver()
     received = [receiver.feed(frame) for frame in frames][-1].received
     assert received is not None
-    assert (received.kind, received.data, received.digest) == (Kind.PSBT, PAYLOAD, made.digest)
+    assert received.digest == made.digest
+    assert received.data.strip() == payload.strip()
+    if kind is not Kind.TRANSACTION or spelling not in (Spelling.UR, Spelling.UR1):
+        assert received.kind in (kind, Kind.DESCRIPTOR if kind is Kind.ACCOUNT else kind)
+
+
+def test_which_kinds_each_dialect_carries() -> None:
+    def takes(spelling: Spelling, kind: Kind) -> bool:
+        _, rule = outcome(lambda: send(PAYLOADS[kind], kind, Way(spelling, 40)))
+        return rule != "send-kind-unsupported"
+
+    carried = {spelling: {kind for kind in Kind if takes(spelling, kind)} for spelling in Spelling}
+    texts = set(Kind) - {Kind.PSBT, Kind.TRANSACTION, Kind.BYTES}
+    assert carried == {
+        Spelling.UR: set(Kind),
+        Spelling.UR1: set(Kind),
+        Spelling.BBQR: set(Kind),
+        Spelling.PMOFN: texts | {Kind.PSBT},
+        Spelling.BASE64: {Kind.PSBT},
+        Spelling.HEX: {Kind.PSBT, Kind.TRANSACTION},
+        Spelling.BASE43: {Kind.PSBT, Kind.TRANSACTION},
+        Spelling.TEXT: texts,
+        Spelling.ADDWALLET: {Kind.DESCRIPTOR},
+    }
+
+
+def test_names_go_with_wallets() -> None:
+    for way in (
+        Way(Spelling.ADDWALLET, 40, label="vault"),
+        Way(Spelling.UR, 40, "output-descriptor", label="vault"),
+    ):
+        received = Receiver().feed(send(DESCRIPTOR, Kind.DESCRIPTOR, way).frame(1)).received
+        assert received is not None
+        assert (received.label, received.data) == ("vault", DESCRIPTOR)
+
+
+def test_what_a_name_cannot_spell() -> None:
+    miniscript = DESCRIPTOR.replace(b"wpkh(", b"wsh(and_v(v:pk(").replace(b"*)", b"*),older(9)))")
+    for payload, kind, name in (
+        (miniscript, Kind.DESCRIPTOR, "crypto-output"),
+        (b"nonsense", Kind.KEY, "hdkey"),
+        (DESCRIPTOR, Kind.DESCRIPTOR, "no-such-type"),
+    ):
+        with refused("send-kind-unsupported", UsageError):
+            send(payload, kind, Way(type_name=name))
+    assert send(miniscript, Kind.DESCRIPTOR, Way(version=40, type_name="output-descriptor")).n == 1
+
+
+def test_labels_that_would_say_something_else() -> None:
+    """A name with the separator of `addwallet` in it, or a line of its own."""
+    for label in ("a&wsh(evil)", "a\nb", "x" * 201, "\u202e"):
+        with refused("send-kind-unsupported", UsageError):
+            send(DESCRIPTOR, Kind.DESCRIPTOR, Way(Spelling.ADDWALLET, 40, label=label))
 
 
 def test_too_large() -> None:
@@ -38,6 +124,11 @@ def test_too_large() -> None:
 def test_kinds_that_a_dialect_cannot_carry() -> None:
     with refused("send-kind-unsupported", UsageError):
         send(PAYLOAD, Kind.PSBT, Way(Spelling.ADDWALLET))
+
+
+def test_nothing_to_send() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        send(b"", Kind.PSBT, Way())
 
 
 def test_versions() -> None:

@@ -17,8 +17,10 @@ What it holds to, against a sender who means harm and a camera that misreads (AT
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from falconer_shared.errors import Malformed
@@ -49,6 +51,9 @@ one were coming.
 STUCK_FRAMES: Final = 40
 """Good frames without anything new (some four seconds) after which the person is told."""
 
+RATE_PARTS: Final = 40
+"""Parts over which the rate is taken: some four seconds."""
+
 DIALECTS: Final[Sequence[Dialect]] = (
     Ur1Dialect(),
     UrDialect(),
@@ -64,7 +69,9 @@ class Progress:
     """Where the receiver stands after a frame.
 
     `total` and `have` are the parts needed and there, of the session that the frame belongs to (0 before any
-    part); `remaining` is how many more parts are expected to be needed. `accepted`, `repeated` and `refused`
+    part); `remaining` is how many more parts are needed at least. `rate` is parts a second that brought
+    something new, over the last ones (0.0 while there are too few), and `seconds_left` what that makes of
+    `remaining`. `accepted`, `repeated` and `refused`
     count frames. `refusal` is why this frame was refused. `senders` is how many messages are being collected
     at once. `stuck` is a sentence, or None.
     """
@@ -76,6 +83,7 @@ class Progress:
     repeated: int
     refused: int
     senders: int
+    rate: float
     refusal: Malformed | None
     stuck: str | None
     received: Received | None
@@ -89,6 +97,11 @@ class Progress:
         """Parts still needed at least; a few more when they mix fragments."""
         return max(self.total - self.have, 0)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """About; None while nobody can know."""
+        return self.remaining / self.rate if self.rate and self.total else None
+
 
 @dataclass(slots=True)
 class _Session:
@@ -97,6 +110,14 @@ class _Session:
     total: int
     last_frame: int
     idle_good: int = 0
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=RATE_PARTS))
+
+
+def _rate(times: Sequence[float]) -> float:
+    """Parts a second between the first and the last of these times."""
+    if len(times) < 3 or times[-1] <= times[0]:
+        return 0.0
+    return (len(times) - 1) / (times[-1] - times[0])
 
 
 class Receiver:
@@ -104,8 +125,11 @@ class Receiver:
     next one.
     """
 
-    def __init__(self, dialects: Sequence[Dialect] = DIALECTS) -> None:
+    def __init__(
+        self, dialects: Sequence[Dialect] = DIALECTS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._dialects = dialects
+        self._now = clock
         self._sessions: dict[Hashable, _Session] = {}
         self._current: _Session | None = None
         self._received: Received | None = None
@@ -187,6 +211,8 @@ class Receiver:
         else:
             self._repeated += 1
         session.idle_good = 0 if session.assembly.have > before else session.idle_good + 1
+        if session.assembly.have > before:
+            session.times.append(self._now())
         try:
             self._received = session.assembly.finish()
         except Malformed as found:
@@ -229,6 +255,7 @@ class Receiver:
             repeated=self._repeated,
             refused=self._refused,
             senders=len(self._sessions),
+            rate=0.0 if session is None else _rate(session.times),
             refusal=refusal,
             stuck=None if self._received else self._why_stuck(session),
             received=self._received,

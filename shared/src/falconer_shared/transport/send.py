@@ -10,6 +10,7 @@ What a signer takes, `profiles` knows; this module only spells.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +29,10 @@ from falconer_shared.transport.ur1 import Ur1Sender
 
 DEFAULT_VERSION: Final = 20
 """570 bytes of payload in a code that every camera of 720 lines reads (BASELINES)."""
+
+
+_LABEL: Final = re.compile(r"[ -%'-~]{1,200}\Z", re.ASCII)
+"""Printable ASCII without the sign that ends a name in `addwallet`."""
 
 
 class Spelling(Enum):
@@ -71,7 +76,8 @@ class Way:
     """How to spell a payload.
 
     `version` is the largest code (1 to 40) at error correction L. `type_name` is a name of the UR registry;
-    None picks the one for the kind. `schedule` matters for UR alone.
+    None picks the one for the kind. `schedule` matters for UR alone. `label` names a wallet, where the dialect
+    has room for a name.
     """
 
     spelling: Spelling = Spelling.UR
@@ -122,7 +128,10 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
         case Spelling.TEXT if kind in TEXTS:
             text = _ascii(payload, kind, way)
         case Spelling.ADDWALLET if kind is Kind.DESCRIPTOR:
-            text = f"addwallet {way.label or 'wallet'}&{_ascii(payload, kind, way)}"
+            label = way.label or "wallet"
+            if not _LABEL.match(label):
+                raise _unsupported(kind, way.spelling)
+            text = f"addwallet {label}&{_ascii(payload, kind, way)}"
         case _:
             raise _unsupported(kind, way.spelling)
     room = {mode: capacity(way.version, mode) for mode in Mode}
