@@ -311,8 +311,9 @@ def _has_witnesses(raw: bytes) -> bool:
     """
     try:
         Transaction.parse(raw)
-    except Malformed:
-        return False
+    except Malformed as refused:
+        # the form of one that has witnesses, each of them empty, as an unsigned transaction's would be
+        return refused.rule == "transaction-witness-superfluous"
     return True
 
 
