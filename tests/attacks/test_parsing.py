@@ -269,7 +269,7 @@ def length_in_a_longer_form(trial: Trial) -> None:
 
 
 @attack(
-    "A075", "trailing-bytes", "bytes-truncated", "psbt-nested-malformed", "psbt-truncated", "psbt-value-size"
+    "A075", "trailing-bytes", "bytes-truncated", "psbt-nested-malformed", "psbt-truncated", "psbt-derivation-malformed"
 )
 def value_and_what_it_holds(trial: Trial) -> None:
     """Longer and shorter than the object inside, for each object that lies in a value."""
@@ -335,9 +335,12 @@ def unsigned_transaction_with_signatures(trial: Trial) -> None:
             filled = dataclasses.replace(tx, inputs=tuple(inputs))
             data = with_transaction(V0, lambda _, filled=filled: filled)
             trial.refused("psbt-unsigned-tx-signed", lambda data=data: parse(data))
-    for witness in ((b"",), (b"\x01",), (bytes(71), bytes(33))):
+    for witness in ((), (b"",), (b"\x01",), (bytes(71), bytes(33))):
         inputs = tuple(dataclasses.replace(each, witness=witness) for each in tx.inputs)
-        data = with_global(V0, b"\x00", dataclasses.replace(tx, inputs=inputs).serialize())
+        form = dataclasses.replace(tx, inputs=inputs).serialize()
+        if not witness:
+            form = form[:4] + b"\0\1" + form[4:-4] + b"\0\0" + form[-4:]
+        data = with_global(V0, b"\x00", form)
         trial.refused("psbt-unsigned-tx-signed", lambda data=data: parse(data))
     for words in ("filled scriptSig", "witness serialization"):
         trial.refused("psbt-unsigned-tx-signed", lambda words=words: parse(vectors(trial, 174, words)[0]))
