@@ -73,9 +73,27 @@ def test_reading_is_bounded(tmp_path: Path):
     assert read_file(tmp_path / "x", 5, "the file") == b"12345"
     with refused("file-too-large", Malformed):
         read_file(tmp_path / "x", 4, "the file")
-    for missing in (tmp_path / "y", tmp_path):
-        with refused("file-unreadable", StateError):
-            read_file(missing, 5, "the file")
+    with refused("file-unreadable", StateError):
+        read_file(tmp_path / "y", 5, "the file")
+
+
+@pytest.mark.parametrize("make", ["link", "fifo", "folder", "device"])
+def test_only_regular_files_are_read(tmp_path: Path, make: str):
+    """A112, A113: a FIFO made the command wait for ever, a link led elsewhere."""
+    path = tmp_path / "x"
+    (tmp_path / "true").write_bytes(b"12345")
+    match make:
+        case "link":
+            path.symlink_to(tmp_path / "true")
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case _:
+            path = Path("/dev/zero")
+    with refused("file-not-regular", Malformed):
+        read_file(path, 5, "the file")
+    assert read_file(tmp_path / "true", 5, "the file") == b"12345"
 
 
 @pytest.mark.parametrize(("mode", "good"), [(0o700, True), (0o600, True), (0o750, False), (0o701, False)])

@@ -56,15 +56,22 @@ def check_private(path: Path) -> None:
 
 
 def read_file(path: Path, limit: int, what: str) -> bytes:
-    """The bytes of a file that a person named, at most `limit`.
+    """The bytes of a regular file that a person named, at most `limit`. A link is not followed, and a FIFO not waited for: such
+    files come on a stick that somebody else wrote (A112, A113).
 
     Raises:
-        StateError: `file-unreadable`. Malformed: `file-too-large`.
+        StateError: `file-unreadable`. Malformed: `file-not-regular`, `file-too-large`.
     """
     try:
-        with path.open("rb") as stream:
+        # without waiting: opening a FIFO would block until somebody writes
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with os.fdopen(descriptor, "rb", closefd=True) as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _not_regular(path, what)
             data = stream.read(limit + 1)
     except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EISDIR}:
+            raise _not_regular(path, what) from None
         raise StateError(
             "file-unreadable",
             f"{what} {safe(str(path))} cannot be read: {safe(error.strerror or str(error))}",
@@ -74,6 +81,14 @@ def read_file(path: Path, limit: int, what: str) -> bytes:
             "file-too-large", f"{what} {safe(str(path))} has more than {limit} bytes", limit=limit
         )
     return data
+
+
+def _not_regular(path: Path, what: str) -> Malformed:
+    return Malformed(
+        "file-not-regular",
+        f"{what} {safe(str(path))} is a link, a folder, a FIFO or a device",
+        remedy="name the file itself",
+    )
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
