@@ -208,5 +208,7 @@ def test_a_tweak_that_gives_no_key_is_refused(monkeypatch):
     node = PrivateNode.from_seed(SEED)
     node.public()
     monkeypatch.setattr("falconer_offline.keys.private.hmac.digest", lambda *_: b"\xff" * 64)
-    with refused("curve-tweak-invalid", VerificationError):
-        node.derive(0)
+    monkeypatch.setattr("falconer_offline.keys.private.ChildHash.__call__", lambda *_: b"\xff" * 64)
+    for index in (0, HARDENED):
+        with refused("curve-tweak-invalid", VerificationError):
+            node.derive(index)

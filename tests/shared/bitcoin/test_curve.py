@@ -262,6 +262,41 @@ def test_nothing_here_can_sign():
         "secp256k1_ecdsa_signature_parse_compact",
         "secp256k1_ecdsa_verify",
         "secp256k1_schnorrsig_verify",
+        "secp256k1_xonly_pubkey_from_pubkey",
         "secp256k1_xonly_pubkey_parse",
         "secp256k1_xonly_pubkey_tweak_add",
     }
+
+
+class TestRemembered:
+    """Points of keys that were computed here are not read again; that changes no answer and holds a bounded number (A086)."""
+
+    def test_the_same_with_and_without(self, monkeypatch):
+        fresh = curve._Remembered()
+        monkeypatch.setattr(curve, "_POINTS", fresh)
+        monkeypatch.setattr(curve, "_XONLY_POINTS", curve._Remembered())
+        tweak = hashlib.sha256(b"tweak").digest()
+        child = tweak_add(PUBKEY, tweak)
+        remembered = (tweak_add(child, tweak), curve.xonly_tweak_add(child[1:], tweak))
+        again = curve.xonly_tweak_add(remembered[1], tweak)
+        assert fresh.get(child) is not None
+        monkeypatch.setattr(curve, "_POINTS", curve._Remembered())
+        monkeypatch.setattr(curve, "_XONLY_POINTS", curve._Remembered())
+        assert (tweak_add(child, tweak), curve.xonly_tweak_add(child[1:], tweak)) == remembered
+        assert curve.xonly_tweak_add(remembered[1], tweak) == again
+        # what is added to is a copy: the remembered point is still the key's
+        assert tweak_add(child, tweak) == remembered[0]
+
+    def test_what_comes_from_outside_is_read_every_time(self, monkeypatch):
+        fresh = curve._Remembered()
+        monkeypatch.setattr(curve, "_POINTS", fresh)
+        check_pubkey(PUBKEY)
+        assert fresh.get(PUBKEY) is None
+
+    def test_bounded(self, monkeypatch):
+        monkeypatch.setattr(curve, "MAX_REMEMBERED", 3)
+        fresh = curve._Remembered()
+        monkeypatch.setattr(curve, "_POINTS", fresh)
+        for number in range(1, 10):
+            tweak_add(PUBKEY, number.to_bytes(32, "big"))
+            assert len(fresh._points) <= 3

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
-from falconer_shared.bitcoin.bip32 import HARDENED, ExtendedPublicKey
+from falconer_shared.bitcoin.bip32 import HARDENED, ChildHash, ExtendedPublicKey
 from falconer_shared.bitcoin.taproot import key_path_tweak
 from falconer_shared.errors import VerificationError
 
@@ -38,7 +38,7 @@ _WIPED = bytes(_PAIR_SIZE)
 class PrivateNode:
     """One private key of the tree, with what its children need. `parent`: its parent, or the fingerprint of that alone."""
 
-    __slots__ = ("_chain_code", "_child_number", "_depth", "_parent", "_public", "_secret")
+    __slots__ = ("_chain_code", "_child_hash", "_child_number", "_depth", "_parent", "_public", "_secret")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class PrivateNode:
         self._parent = parent
         self._child_number = child_number
         self._public: ExtendedPublicKey | None = None
+        self._child_hash: ChildHash | None = None
 
     def __repr__(self) -> str:
         return "PrivateNode(...)"
@@ -101,8 +102,13 @@ class PrivateNode:
         if self._depth == 255:
             raise VerificationError("derivation-too-deep", "a key at depth 255 cannot have children")
         public = self.public()
-        head = b"\x00" + self._secret if index >= HARDENED else public.pubkey
-        both = hmac.digest(self._chain_code, head + index.to_bytes(4, "big"), "sha512")
+        if index >= HARDENED:
+            hashed = b"\x00" + self._secret + index.to_bytes(4, "big")
+            both = hmac.digest(self._chain_code, hashed, "sha512")
+        else:
+            if self._child_hash is None:
+                self._child_hash = ChildHash(self._chain_code, public.pubkey)
+            both = self._child_hash(index)
         secret = ffi.new("unsigned char[32]", self._secret)
         if lib.secp256k1_ec_seckey_tweak_add(_CONTEXT, secret, both[:32]) != 1:
             raise VerificationError("curve-tweak-invalid", "no private key can be derived with this number")

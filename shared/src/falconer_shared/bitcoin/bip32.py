@@ -5,6 +5,7 @@ Paths are tuples of child numbers; in text the hardened marker is `h`, and `'` i
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -116,7 +117,8 @@ class ExtendedPublicKey:
         Raises:
             VerificationError: `derivation-hardened`, `derivation-too-deep`, `curve-tweak-invalid`.
         """
-        left_right = _tweak_and_chain_code(self, index)
+        _check_can_derive(self, index)
+        left_right = hmac.digest(self.chain_code, self.pubkey + index.to_bytes(4, "big"), "sha512")
         return ExtendedPublicKey(
             depth=self.depth + 1,
             parent_fingerprint=self.fingerprint(),
@@ -136,19 +138,40 @@ class ExtendedPublicKey:
 class ChildKeys:
     """The public keys of one key's children, for whoever needs many and not their children: says what `derive` says."""
 
-    __slots__ = ("_parent", "_point")
+    __slots__ = ("_hashed", "_parent", "_point")
 
     def __init__(self, parent: ExtendedPublicKey) -> None:
         self._parent = parent
         self._point = curve.Point(parent.pubkey, "extended key")
+        self._hashed = ChildHash(parent.chain_code, parent.pubkey)
 
     def pubkey(self, index: int) -> bytes:
         """The 33-byte key of the child with this number; raises what `ExtendedPublicKey.derive` raises."""
-        return self._point.plus(_tweak_and_chain_code(self._parent, index)[:32])
+        _check_can_derive(self._parent, index)
+        return self._point.plus(self._hashed(index)[:32])
 
 
-def _tweak_and_chain_code(parent: ExtendedPublicKey, index: int) -> bytes:
-    """The 64 bytes of CKDpub: what is added to the parent's point, and the child's chain code."""
+class ChildHash:
+    """HMAC-SHA512 of BIP 32 for the unhardened children of one key: by the chain code, over the key and the child's number.
+
+    What HMAC makes of its key (RFC 2104) is hashed once: each child then takes a third of the time.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, chain_code: bytes, pubkey: bytes) -> None:
+        block = chain_code.ljust(128, b"\0")
+        self._inner = hashlib.sha512(bytes([byte ^ 0x36 for byte in block]) + pubkey)
+        self._outer = hashlib.sha512(bytes([byte ^ 0x5C for byte in block]))
+
+    def __call__(self, index: int) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(index.to_bytes(4, "big"))
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+def _check_can_derive(parent: ExtendedPublicKey, index: int) -> None:
     if not 0 <= index <= 0xFFFFFFFF:
         raise ValueError("a child number has 32 bits")
     if index >= HARDENED:
@@ -158,7 +181,6 @@ def _tweak_and_chain_code(parent: ExtendedPublicKey, index: int) -> bytes:
         )
     if parent.depth == MAX_DEPTH:
         raise VerificationError("derivation-too-deep", f"a key at depth {MAX_DEPTH} cannot have children")
-    return hmac.digest(parent.chain_code, parent.pubkey + index.to_bytes(4, "big"), "sha512")
 
 
 def parse_path(text: str) -> tuple[int, ...]:

@@ -23,6 +23,9 @@ ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MAX_LOW_S = ORDER // 2
 """Largest s that nodes relay (BIP 146 LOW_S)."""
 
+MAX_REMEMBERED = 4096
+"""Points of derived keys that are remembered: those of any standard transaction's inputs, in 2 MB."""
+
 _CONTEXT = lib.secp256k1_context_static
 _COMPRESSED = lib.SECP256K1_EC_COMPRESSED
 # type names that cffi need not look up for every call
@@ -31,6 +34,28 @@ _XONLY = ffi.typeof("secp256k1_xonly_pubkey *")
 _SIGNATURE = ffi.typeof("secp256k1_ecdsa_signature *")
 _KEY_BYTES = ffi.typeof("unsigned char[33]")
 _SIZE = ffi.typeof("size_t *")
+
+
+class _Remembered:
+    """Points by the bytes that stand for them, of keys that this module computed itself: reading them again takes a square root.
+
+    It says the same as reading (A086), no byte from outside gets in, and nothing changes a point that is in it.
+    """
+
+    __slots__ = ("_points", "get")
+
+    def __init__(self) -> None:
+        self._points: dict[bytes, ffi.CData] = {}
+        self.get = self._points.get
+
+    def keep(self, key: bytes, point: ffi.CData) -> None:
+        if len(self._points) >= MAX_REMEMBERED:
+            self._points.clear()
+        self._points[key] = point
+
+
+_POINTS = _Remembered()
+_XONLY_POINTS = _Remembered()
 
 
 def check_pubkey(pubkey: bytes, where: str = "public key") -> None:
@@ -74,7 +99,9 @@ class Point:
             raise VerificationError(
                 "curve-tweak-invalid", f"{self._where}: no key can be derived with this tweak"
             )
-        return _serialized(point)
+        pubkey = _serialized(point)
+        _POINTS.keep(pubkey, point)
+        return pubkey
 
 
 def tweak_add(pubkey: bytes, tweak: bytes, where: str = "public key") -> bytes:
@@ -94,7 +121,11 @@ def xonly_tweak_add(key: bytes, tweak: bytes, where: str = "x-only key") -> byte
     tweaked = ffi.new(_PUBKEY)
     if lib.secp256k1_xonly_pubkey_tweak_add(_CONTEXT, tweaked, _xonly(key, where), tweak) != 1:
         raise VerificationError("curve-tweak-invalid", f"{where}: no key can be derived with this tweak")
-    return _serialized(tweaked)[1:]
+    output_key = _serialized(tweaked)[1:]
+    point = ffi.new(_XONLY)
+    if lib.secp256k1_xonly_pubkey_from_pubkey(_CONTEXT, point, ffi.NULL, tweaked) == 1:
+        _XONLY_POINTS.keep(output_key, point)
+    return output_key
 
 
 def parse_der(signature: bytes, where: str = "signature") -> tuple[int, int]:
@@ -153,6 +184,9 @@ def verify_schnorr(key: bytes, signature: bytes, message: bytes, where: str = "s
 
 
 def _point(pubkey: bytes, where: str) -> ffi.CData:
+    known = _POINTS.get(pubkey)
+    if known is not None:
+        return known
     if len(pubkey) != PUBKEY_SIZE or pubkey[0] not in (2, 3):
         if len(pubkey) == UNCOMPRESSED_SIZE and pubkey[0] in (4, 6, 7):
             raise Malformed(
@@ -173,6 +207,9 @@ def _serialized(point: ffi.CData) -> bytes:
 
 
 def _xonly(key: bytes, where: str) -> ffi.CData:
+    known = _XONLY_POINTS.get(key)
+    if known is not None:
+        return known
     point = ffi.new(_XONLY)
     if len(key) != 32 or lib.secp256k1_xonly_pubkey_parse(_CONTEXT, point, key) != 1:
         raise Malformed("xonly-key-malformed", f"{where}: not 32 bytes that are the x of a point")

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from falconer_shared.bitcoin.bip32 import HARDENED, ExtendedPublicKey, parse_path
+from falconer_shared.bitcoin.bip32 import HARDENED, ChildKeys, ExtendedPublicKey, parse_path
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.descriptor.ast import BRANCHES, DescriptorKey
 from falconer_shared.errors import Malformed, VerificationError
@@ -100,11 +100,14 @@ def check_distinct(keys: Sequence[DescriptorKey]) -> None:
     Raises:
         VerificationError: `descriptor-key-duplicate`.
     """
+    if len(keys) == 1:
+        return
     owners: dict[bytes, int] = {}
     for position, key in enumerate(keys):
         branches = [key.xpub.derive(branch) for branch in BRANCHES]
         family = {key.xpub.pubkey, *(branch.pubkey for branch in branches)}
-        family.update(branch.derive(index).pubkey for branch in branches for index in range(COMPARED_INDEXES))
+        for children in map(ChildKeys, branches):
+            family.update(children.pubkey(index) for index in range(COMPARED_INDEXES))
         for pubkey in family:
             other = owners.setdefault(pubkey, position)
             if other != position:
