@@ -174,7 +174,7 @@ def _flags(seen: Seen) -> bool:
 def _other_sighash_byte(seen: Seen) -> bool:
     return any(
         view.sighash_type is not None
-        and any(each[-1] != view.sighash_type & 0xFF for each in view.partial_sigs.values())
+        and any(each[-1] != view.sighash_type for each in view.partial_sigs.values())
         for view in _psbt(seen).inputs
     )
 
@@ -367,3 +367,8 @@ EXPLAINED: tuple[Explained, ...] = (
         "xpub-malformed", "a master key that names a parent or a child number", says="master", subject="xpub"
     ),
 )
+
+
+def carried(psbt: UntrustedPsbt, peer: str) -> bool:
+    """Whether there is something in it that `peer` refuses and we carry, as the table says."""
+    return why(Seen("PSBT", peer, psbt.raw, psbt, "refused")) is not None
