@@ -65,12 +65,15 @@ def read_file(path: Path, limit: int, what: str) -> bytes:
     try:
         # without waiting: opening a FIFO would block until somebody writes
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        with os.fdopen(descriptor, "rb", closefd=True) as stream:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise _not_regular(path, what)
-            data = stream.read(limit + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(limit + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        if error.errno in {errno.ELOOP, errno.EISDIR}:
+        if error.errno == errno.ELOOP:
             raise _not_regular(path, what) from None
         raise StateError(
             "file-unreadable",
