@@ -12,7 +12,6 @@ looked at before anything is handed on (A109).
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from falconer_shared.encoding import base32
 from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import content
@@ -35,8 +35,8 @@ _WINDOW_BITS: Final = -10
 _BASE36: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FRAME: Final = re.compile(r"B\$([0-9A-Z])([0-9A-Z])([0-9A-Z]{2})([0-9A-Z]{2})([0-9A-Z]+)\Z", re.ASCII)
 _HEX: Final = re.compile(r"[0-9A-F]*\Z", re.ASCII)
-_BASE32_LAST: Final = frozenset({0, 2, 4, 5, 7})
-"""Characters left over from groups of eight that spell whole bytes."""
+_BASE32: Final = re.compile(r"[A-Z2-7]*\Z", re.ASCII)
+_LETTERS: Final = base32.table(base32.RFC4648)
 
 TYPES: Final[Mapping[str, tuple[str, Kind | None]]] = {
     "P": ("psbt", Kind.PSBT),
@@ -118,14 +118,10 @@ def _decode(encoding: str, text: str, *, last: bool) -> bytes:
         if len(text) % 2 or not _HEX.match(text):
             raise _padding()
         return bytes.fromhex(text)
-    rest = len(text) % 8
-    if (rest and not last) or rest not in _BASE32_LAST:
+    if not _BASE32.match(text) or (len(text) % 8 and not last):
         raise _padding()
-    try:
-        data = base64.b32decode(text + "=" * (-len(text) % 8))
-    except binascii.Error:
-        raise _padding() from None
-    if _base32(data) != text:
+    data = base32.decode(text, _LETTERS)
+    if data is None:
         raise _padding()
     return data
 

@@ -6,17 +6,16 @@ In linear time, since a message has up to 2 MiB: the bits go through Base32, who
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Final
 
+from falconer_shared.encoding import base32
 from falconer_shared.errors import Malformed
 
 CHECKSUM_LENGTH: Final = 6
 
 _ALPHABET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_BASE32: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_TO_BC32: Final = str.maketrans(_BASE32, _ALPHABET)
-_FROM_BC32: Final = str.maketrans(_ALPHABET, _BASE32)
+_TO_BC32: Final = str.maketrans(base32.RFC4648, _ALPHABET)
+_FROM_BC32: Final = base32.table(_ALPHABET)
 _VALUES: Final = bytes.maketrans(_ALPHABET.encode(), bytes(range(32)))
 _LETTERS: Final = frozenset(_ALPHABET)
 _TARGET: Final = 0x3FFFFFFF
@@ -56,12 +55,9 @@ def decode(text: str) -> bytes:
     if _residue(text.encode("ascii").translate(_VALUES)) != _TARGET:
         raise Malformed("bc32-checksum", "the checksum of a BC32 text does not fit: it was misread")
     body = text[:-CHECKSUM_LENGTH]
-    try:
-        data = base64.b32decode(body.translate(_FROM_BC32) + "=" * (-len(body) % 8))
-    except binascii.Error:
-        raise Malformed("bc32-malformed", "a BC32 text of a length that spells no whole bytes") from None
-    if base64.b32encode(data).decode("ascii").rstrip("=").translate(_TO_BC32) != body:
-        raise Malformed("bc32-malformed", "the last letter of a BC32 text has bits that spell nothing")
+    data = base32.decode(body, _FROM_BC32)
+    if data is None:
+        raise Malformed("bc32-malformed", "a BC32 text that spells no whole bytes, or has bits left over")
     return data
 
 

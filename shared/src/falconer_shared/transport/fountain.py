@@ -23,7 +23,6 @@ from itertools import compress, count
 from operator import or_, xor
 from typing import Final
 
-_MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 _TWO_64: Final = 18446744073709551616.0
 
 
@@ -31,16 +30,17 @@ def xoshiro256(seed: bytes) -> Iterator[int]:
     """The numbers of xoshiro256**, 64 bits each, seeded with SHA-256 of `seed`."""
     state = hashlib.sha256(seed).digest()
     a, b, c, d = (int.from_bytes(state[i : i + 8], "big") for i in (0, 8, 16, 24))
+    mask = 2**64 - 1
     while True:
-        product = b * 5 & _MASK
-        yield (product << 7 | product >> 57) * 9 & _MASK
-        shifted = b << 17 & _MASK
+        product = b * 5 & mask
+        yield (product << 7 | product >> 57) * 9 & mask
+        shifted = b << 17 & mask
         c ^= a
         d ^= b
         b ^= c
         a ^= d
         c ^= shifted
-        d = (d << 45 | d >> 19) & _MASK
+        d = d << 45 & mask | d >> 19
 
 
 @lru_cache(maxsize=8)
@@ -94,15 +94,10 @@ def choose_fragments(number: int, n: int, checksum: int) -> list[int]:
     # The standard shuffles all n and takes the first `degree`; what is shuffled behind them changes nothing.
     left = list(range(n))
     take = left.pop
-    size = n
-    chosen = []
-    for draw in draws:
-        place = int(draw / _TWO_64 * size)
-        size -= 1
-        chosen.append(take(min(place, size)))
-        if len(chosen) == degree:
-            break
-    return chosen
+    return [
+        take(min(int(draw / _TWO_64 * size), size - 1))
+        for draw, size in zip(draws, range(n, n - degree, -1), strict=False)
+    ]
 
 
 # --- what a sender shows -----------------------------------------------------------------------------------------------------
