@@ -269,7 +269,12 @@ def length_in_a_longer_form(trial: Trial) -> None:
 
 
 @attack(
-    "A075", "trailing-bytes", "bytes-truncated", "psbt-nested-malformed", "psbt-truncated", "psbt-derivation-malformed"
+    "A075",
+    "trailing-bytes",
+    "bytes-truncated",
+    "psbt-nested-malformed",
+    "psbt-truncated",
+    "psbt-derivation-malformed",
 )
 def value_and_what_it_holds(trial: Trial) -> None:
     """Longer and shorter than the object inside, for each object that lies in a value."""
@@ -294,7 +299,10 @@ def value_and_what_it_holds(trial: Trial) -> None:
         trial.passes(lambda kind=kind: parse(psbts.with_example("input", kind, 0)))
         for bent in (value + b"\x00", value[:-1], b"\xfd\xff\xff" + value):
             odd = psbts.with_field("input", bytes((kind,)) + key, bent)
-            trial.refused_as({"psbt-nested-malformed", "psbt-value-size", "psbt-derivation-malformed"}, lambda odd=odd: parse(odd))
+            trial.refused_as(
+                {"psbt-nested-malformed", "psbt-value-size", "psbt-derivation-malformed"},
+                lambda odd=odd: parse(odd),
+            )
     derivation = psbts.EXAMPLES["input", 0x06]
     for bent in (derivation[1] + b"\x00", derivation[1][:-1], b"", b"\x01\x02\x03"):
         odd = psbts.with_field("input", b"\x06" + derivation[0], bent)
