@@ -592,22 +592,31 @@ class TestSecondOpinion:
 
     def test_refuses_another_digest(self):
         verified = check(Payment(WALLET).psbt().serialize())
-        item = verified.inputs[0]
-        code = WALLET.descriptor.script_code(item.scripts)
-        good = Question(0, InputKind.SEGWIT_V0, code, 1, item.digest)
+        unsigned = verified.tx.serialize_stripped()
+        good, second = (
+            Question(
+                each.index, InputKind.SEGWIT_V0, WALLET.descriptor.script_code(each.scripts), 1, each.digest
+            )
+            for each in verified.inputs
+        )
         spent = [TxOutput(each.amount, each.script_pubkey) for each in verified.inputs]
-        dearer = [TxOutput(Amount(item.amount + 1), item.script_pubkey), spent[1]]
-        must_agree(verified.tx.serialize_stripped(), [good], spent)
+        dearer = [TxOutput(Amount(spent[0].value + 1), spent[0].script), spent[1]]
+        must_agree(unsigned, [good, second], spent)
         for bad, amounts in (
             (dataclasses.replace(good, digest=bytes(32)), spent),
+            (dataclasses.replace(good, digest=second.digest), spent),
             (dataclasses.replace(good, kind=InputKind.LEGACY), spent),
             (dataclasses.replace(good, kind=InputKind.TAPROOT), spent),
             (good, dearer),
-            (dataclasses.replace(good, index=1), spent),
         ):
             with pytest.raises(VerificationError) as caught:
-                must_agree(verified.tx.serialize_stripped(), [bad], amounts)
+                must_agree(unsigned, [bad, second], amounts)
             assert caught.value.rule == "second-opinion-differs"
+        for questions in ([], [good], [second], [second, good], [good, good], [good, second, second]):
+            with pytest.raises(ValueError, match="every input"):
+                must_agree(unsigned, questions, spent)
+        with pytest.raises(ValueError, match="every input"):
+            must_agree(unsigned, [good], spent[:1])
 
 
 class TestSignaturesThatAreThereAlready:

@@ -32,15 +32,22 @@ class Question:
 
 
 def must_agree(unsigned: bytes, questions: Sequence[Question], spent: Sequence[TxOutput]) -> None:
-    """Compare every digest with embit's; `spent` holds what each input of the transaction spends.
+    """Compare every digest with embit's: one question about each input, in order; `spent` holds what each of them spends.
 
     Raises:
-        VerificationError: `second-opinion-differs`.
+        ValueError: an input about which nothing is asked, a programmer's mistake. VerificationError: `second-opinion-differs`.
     """
     from embit.script import Script  # noqa: PLC0415 - 50 ms of start-up that --help need not pay
     from embit.transaction import Transaction  # noqa: PLC0415
 
     transaction = Transaction.parse(unsigned)
+    if (
+        not [question.index for question in questions]
+        == [*range(len(spent))]
+        == [*range(len(transaction.vin))]
+    ):
+        # an input that nobody asks about would be signed on our word alone
+        raise ValueError("a second opinion is one on every input")
     if any(question.kind is InputKind.LEGACY for question in questions):
         _write_once(transaction)
     amounts = [int(output.value) for output in spent]
