@@ -142,6 +142,23 @@ def judge(state: State, readable: ReadableRequest, now: int) -> Judged:
     check_clock(state, now)
     wallet = readable.wallet
     verified = verify(readable.psbt, wallet, records.known_indexes(state, wallet.wallet_id))
+    return _judged(state, readable, verified, now)
+
+
+def judge_again(state: State, judged: Judged, now: int) -> None:
+    """Judge what was judged before, at a later `now`, on the same snapshot of the state: all that depends on time.
+
+    What its bytes prove does not, so that the proven object is kept: it is the one that was shown and gets signed.
+
+    Raises:
+        FalconerError: what `judge` raises.
+    """
+    check_clock(state, now)
+    _judged(state, judged.readable, judged.verified, now)
+
+
+def _judged(state: State, readable: ReadableRequest, verified: VerifiedTransaction, now: int) -> Judged:
+    wallet = readable.wallet
     checked = check_request(readable.envelope, verified, readable.installed.policy)
     past = records.receipts(state, wallet.wallet_id)
     unsent = check_own_past(

@@ -22,7 +22,7 @@ from falconer_offline.review import (
     Person,
     ReadableRequest,
     ReviewedTransaction,
-    judge,
+    judge_again,
     reasons_of,
     review,
     verdicts_of,
@@ -152,7 +152,7 @@ def _judge_again(state: State, judged: Judged, now: int) -> None:
     anything be signed. What is signed stays the object that was shown; this only says no.
 
     Raises:
-        StateError: `review-too-old`. FalconerError: what `judge` raises.
+        StateError: `review-too-old`. FalconerError: what `judge_again` raises.
     """
     age = now - judged.approved.judged_at
     if not 0 <= age <= MAX_REVIEW_SECONDS or now >= judged.approved.intent.expires:
@@ -163,7 +163,7 @@ def _judge_again(state: State, judged: Judged, now: int) -> None:
             age=age,
             limit=MAX_REVIEW_SECONDS,
         )
-    judge(state, judged.readable, now)
+    judge_again(state, judged, now)
 
 
 def refuse_session(

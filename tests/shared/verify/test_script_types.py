@@ -471,7 +471,7 @@ class TestKilled:
             InputKind.SEGWIT_V0: Bip143(honest.tx).digest(0, code, honest.inputs[0].amount),
             InputKind.TAPROOT: Bip341(honest.tx, spent).digest(0),
         }[kind]
-        monkeypatch.setattr(digests, "_digests", lambda tx, node, proven: [wrong, honest.inputs[1].digest])
+        monkeypatch.setattr(digests, "_digests", lambda *_: [wrong, honest.inputs[1].digest])
         with pytest.raises(VerificationError) as caught:
             check(psbt.serialize(), wallet)
         assert caught.value.rule == "second-opinion-differs"

@@ -21,6 +21,18 @@ _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
+def _fed_back(top: int) -> int:
+    """What the five bits that leave the residue put into it (BIP 173)."""
+    mixed = 0
+    for bit, generator in enumerate(_GENERATOR):
+        if top >> bit & 1:
+            mixed ^= generator
+    return mixed
+
+
+_FED_BACK = tuple(_fed_back(top) for top in range(32))
+
+
 class Checksum(enum.Enum):
     """The constant that tells the two encodings apart."""
 
@@ -43,13 +55,13 @@ def encode(hrp: str, values: bytes, checksum: Checksum) -> str:
     Raises:
         ValueError: not encodable: a programmer's mistake.
     """
-    if not hrp or hrp != hrp.lower() or not all("!" <= c <= "~" for c in hrp) or any(v > 31 for v in values):
+    if not hrp or hrp != hrp.lower() or not all("!" <= c <= "~" for c in hrp) or max(values, default=0) > 31:
         raise ValueError("not encodable as bech32")
     if len(hrp) + 1 + len(values) + CHECKSUM_LENGTH > MAX_BECH32:
         raise ValueError("too long for bech32")
     residue = _polymod(_expand(hrp) + values + bytes(CHECKSUM_LENGTH)) ^ checksum.value
     tail = bytes((residue >> 5 * (CHECKSUM_LENGTH - 1 - i)) & 31 for i in range(CHECKSUM_LENGTH))
-    return hrp + "1" + "".join(_ALPHABET[v] for v in values + tail)
+    return hrp + "1" + "".join([_ALPHABET[v] for v in values + tail])
 
 
 def decode(text: str, where: str = "bech32 text") -> Bech32:
@@ -92,7 +104,7 @@ def to_values(data: bytes) -> bytes:
     """Bytes as five-bit values, the last one padded with zero bits."""
     length = -(-len(data) * 8 // 5)
     number = int.from_bytes(data, "big") << (length * 5 - len(data) * 8)
-    return bytes((number >> 5 * (length - 1 - i)) & 31 for i in range(length))
+    return bytes([number >> shift & 31 for shift in range(5 * (length - 1), -1, -5)])
 
 
 def from_values(values: bytes, where: str = "bech32 text") -> bytes:
@@ -126,9 +138,5 @@ def _expand(hrp: str) -> bytes:
 def _polymod(values: bytes) -> int:
     residue = 1
     for value in values:
-        top = residue >> 25
-        residue = (residue & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                residue ^= generator
+        residue = (residue & 0x1FFFFFF) << 5 ^ value ^ _FED_BACK[residue >> 25]
     return residue

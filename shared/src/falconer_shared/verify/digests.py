@@ -22,50 +22,51 @@ def with_digests(tx: Transaction, node: Node, proven: Sequence[ProvenInput]) -> 
         VerificationError: `second-opinion-differs`.
     """
     spent = [item.spent for item in proven]
-    digests = _digests(tx, node, proven)
+    kind = node.input_kind
+    codes = [b"" if kind is InputKind.TAPROOT else node.script_code(item.scripts) for item in proven]
+    digests = _digests(tx, kind, proven, codes)
     must_agree(
         tx.serialize_stripped(),
         [
-            Question(
-                index=item.index,
-                kind=node.input_kind,
-                script_code=b"" if node.input_kind is InputKind.TAPROOT else node.script_code(item.scripts),
-                sighash=item.sighash,
-                digest=digest,
-            )
-            for item, digest in zip(proven, digests, strict=True)
+            Question(item.index, kind, code, item.sighash, digest)
+            for item, code, digest in zip(proven, codes, digests, strict=True)
         ],
         spent,
     )
     return tuple(
-        VerifiedInput(
-            index=item.index,
-            outpoint=item.outpoint,
-            amount=item.spent.value,
-            script_pubkey=item.spent.script,
-            place=item.place,
-            scripts=item.scripts,
-            sequence=item.sequence,
-            kind=node.input_kind,
-            sighash=item.sighash,
-            digest=digest,
-        )
-        for item, digest in zip(proven, digests, strict=True)
+        [
+            VerifiedInput(
+                index=item.index,
+                outpoint=item.outpoint,
+                amount=item.spent.value,
+                script_pubkey=item.spent.script,
+                place=item.place,
+                scripts=item.scripts,
+                sequence=item.sequence,
+                kind=kind,
+                sighash=item.sighash,
+                digest=digest,
+            )
+            for item, digest in zip(proven, digests, strict=True)
+        ]
     )
 
 
-def _digests(tx: Transaction, node: Node, proven: Sequence[ProvenInput]) -> list[bytes]:
-    match node.input_kind:
+def _digests(
+    tx: Transaction, kind: InputKind, proven: Sequence[ProvenInput], codes: Sequence[bytes]
+) -> list[bytes]:
+    match kind:
         case InputKind.LEGACY:
             legacy = Legacy(tx)
             return [
-                legacy.digest(item.index, node.script_code(item.scripts), item.sighash) for item in proven
+                legacy.digest(item.index, code, item.sighash)
+                for item, code in zip(proven, codes, strict=True)
             ]
         case InputKind.SEGWIT_V0:
             bip143 = Bip143(tx)
             return [
-                bip143.digest(item.index, node.script_code(item.scripts), item.spent.value, item.sighash)
-                for item in proven
+                bip143.digest(item.index, code, item.spent.value, item.sighash)
+                for item, code in zip(proven, codes, strict=True)
             ]
         case InputKind.TAPROOT:
             bip341 = Bip341(tx, [item.spent for item in proven])
