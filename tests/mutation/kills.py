@@ -18,12 +18,12 @@ from tests.mutation.sites import ROOT, check_rules, sites_of, sources
 FOLDER = ROOT / "tests/mutation"
 KILLS = FOLDER / "kills.txt"
 CACHE = FOLDER / ".cache/kills.json"
-HEAD = "# id, site, and a test that fails when the refusal is taken away there (python -m tests.mutation kills)\n"
+HEAD = "# id, site, and a test that fails when the refusal is taken away there\n"
 
 MATRIX_HEAD = """
 Each refusal was taken away, at each place that makes it in turn, and the test that is named here failed. `sites` counts the
 places; `tests/mutation/kills.txt` names a test for each of them, with its parameters, and `tests/mutation/unkilled.txt` gives the
-reason where none can fail. `python -m tests.mutation kills` makes both, and this table; `--id ID` with some tests does so for one id.
+reason where none can fail. `python -m tests.mutation kills` makes both, and this table; `--id ID TESTS` does so for one id.
 
 | id | sites | a test that fails without it |
 |---|---|---|
@@ -76,6 +76,17 @@ def wanted() -> set[Pair]:
     return {(site.name, rule) for module in sources() for site in sites_of(module) for rule in site.rules}
 
 
+def _keep(kills: dict[Pair, str], hashes: dict[str, list[str]], tried: set[Pair]) -> None:
+    """Add what was found to what other runs wrote meanwhile."""
+    there = read()
+    together = {**there, **{pair: kills[pair] for pair in tried}}
+    kept = stands(together)
+    write({pair: test for pair, test in together.items() if pair in kept})
+    CACHE.parent.mkdir(exist_ok=True)
+    old = json.loads(CACHE.read_text()) if CACHE.exists() else {}
+    CACHE.write_text(json.dumps({**old, **{"|".join(pair): hashes["|".join(pair)] for pair in tried}}))
+
+
 def _hashes(pair: Pair, test: str) -> list[str]:
     return [digest(sources()[module_of(pair[0])]), digest(file_of(test))]
 
@@ -97,6 +108,7 @@ def run(paths: list[str], expression: str, only: list[str]) -> int:
         pairs = [pair for pair in sorted(done.facts.reached) if pair not in known]
         pairs = [pair for pair in pairs if not only or pair[1] in only]
         say(f"{len(pairs)} refusals to take away, {len(known)} known")
+        tried: set[Pair] = set()
         for number, pair in enumerate(pairs, 1):
             tests = _telling(done, pair)
             before = kills.get(pair)
@@ -106,15 +118,14 @@ def run(paths: list[str], expression: str, only: list[str]) -> int:
             if result.test:
                 kills[pair] = result.test
                 hashes["|".join(pair)] = _hashes(pair, result.test)
+                tried.add(pair)
             elif before is None:
                 say(f"not noticed: {pair[1]} at {pair[0]} ({len(tests)} tests reach it)")
             if number % 50 == 0 or number == len(pairs):
                 say(f"{number} of {len(pairs)}")
-                write(kills)
-                CACHE.parent.mkdir(exist_ok=True)
-                CACHE.write_text(json.dumps(hashes))
+                _keep(kills, hashes, tried)
 
-    status = Run(work).main(paths, expression)
+    status = Run(work, programs=True).main(paths, expression)
     publish()
     return status
 

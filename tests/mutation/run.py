@@ -28,8 +28,9 @@ from typing import Any
 
 import pytest
 
+from tests.mutation import programs
 from tests.mutation.importing import install
-from tests.mutation.sites import HIT, ROOT, SEEN, VERDICT, instrumented
+from tests.mutation.sites import HIT, ROOT, SEEN, VERDICT, instrumented, sources
 
 MEMORY = 6 << 30
 """Bytes of address space for a child: a mutant that grows without end must die alone."""
@@ -81,11 +82,16 @@ class _Done:
 class Run:
     """A pytest plugin that takes the place of its loop over tests, and calls `work(run)` after one pass over all."""
 
-    def __init__(self, work: Callable[[Run], None], targets: Iterable[str] = ()) -> None:
+    def __init__(
+        self, work: Callable[[Run], None], targets: Iterable[str] = (), *, programs: bool = False
+    ) -> None:
+        """`programs`: tests that start the two programs start them with switches, too."""
         self.facts = Facts()
         self._work = work
         self._targets = frozenset(targets)
         self._now = ""
+        self._outside = programs
+        self._folder: Path | None = None
         self._recording = True
         self._off: Pair | None = None
         self._outcome = ""
@@ -147,6 +153,8 @@ class Run:
             options += ["-m", expression]
         # a folder of its own: another pytest may clean the one that they share while children still need it
         with tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True) as folder:
+            if self._outside:
+                self._folder = Path(folder)
             return int(pytest.main([*options, "--basetemp", f"{folder}/tests", *paths], plugins=[self]))
 
     def _compile(self, module: str, text: str, path: str) -> CodeType:
@@ -181,6 +189,8 @@ class Run:
             and str(each.__module__).startswith(("falconer_", "tests."))
         ]
         began = time.monotonic()
+        if self._folder:
+            self._wrap(self._folder)
         items = session.items
         for item, following in zip(items, [*items[1:], _Done(session)], strict=True):
             self._now = item.nodeid
@@ -190,6 +200,7 @@ class Run:
                 self.facts.failed.add(item.nodeid)
                 say(f"fails unchanged, and is left out: {item.nodeid}")
             self.facts.seconds[item.nodeid] = time.monotonic() - start
+            self._seen_outside()
         self._recording = False
         say(f"{len(items)} tests in {time.monotonic() - began:.0f} s")
         self._work(self)
@@ -206,6 +217,32 @@ class Run:
         self._outcome = ""
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
         return bool(self._outcome)
+
+    def _wrap(self, folder: Path) -> None:
+        """Let the tests find the programs with switches where they look for the programs."""
+        code = {
+            name: (str(path), self._compile(name, path.read_text(encoding="utf-8"), str(path)))
+            for name, path in sources().items()
+        }
+        made = programs.make(folder / "programs", ROOT, code)
+        for module in list(sys.modules.values()):
+            if getattr(module, "__name__", "").startswith("tests.") and isinstance(
+                getattr(module, "BIN", None), Path
+            ):
+                module.BIN = made  # type: ignore[attr-defined]
+
+    def _seen_outside(self) -> None:
+        """What the programs met in the test that just ran."""
+        if self._folder:
+            seen = self._folder / "programs/seen"
+            for line in seen.read_text().splitlines():
+                site, rule = json.loads(line)
+                self.facts.reached[site, rule].add(self._now)
+            seen.write_text("")
+
+    def _switch_outside(self, pair: Pair | None) -> None:
+        if self._folder:
+            (self._folder / "programs/off").write_text(json.dumps(pair))
 
     def _forget(self) -> None:
         for each in self._caches:
@@ -232,6 +269,7 @@ class Run:
 
         def change() -> None:
             self._off = pair
+            self._switch_outside(pair)
 
         return self._try(change, tests[:TRIES])
 
@@ -279,6 +317,7 @@ class Run:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            self._switch_outside(None)
 
     def _in_child(self, change: Callable[[], None], tests: Sequence[str], writing: int) -> None:
         status = 1

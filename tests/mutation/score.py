@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -313,8 +312,6 @@ def problems() -> list[str]:
     ]
     return found
 
-
-__all__ = ["Callable", "os", "problems", "run"]
 
 if __name__ == "__main__":
     alone(*sys.argv[1:])

@@ -90,6 +90,21 @@ def test_a_text_that_reads_well_but_is_written_differently_is_refused():
         taking.end(b"falconer-thing 1\nname beta\n")
 
 
+@pytest.mark.parametrize(
+    "data", [GOOD[:-1], GOOD.replace(b"thing 1", b"thing 2"), GOOD.replace(b"thing", b"other")]
+)
+def test_a_text_that_is_cut_off_or_another_is_refused_before_a_line_is_taken(data):
+    assert reader(GOOD).peek() == "name"
+    with refused(RULE):
+        reader(data)
+
+
+def test_lines_may_not_be_left_over():
+    taking = reader(b"falconer-thing 1\nname alpha\n")
+    with refused(RULE):
+        taking.end(b"falconer-thing 1\nname alpha\n")
+
+
 def test_bounds_of_size():
     assert reader(GOOD, len(GOOD)).peek() == "name"
     with refused(RULE):

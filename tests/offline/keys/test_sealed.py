@@ -91,6 +91,13 @@ def test_what_is_no_age_file_of_ours(data):
         sealed.needs_passphrase(data)
 
 
+def test_the_size_is_bounded_whatever_the_first_line_says():
+    head = _asking(sealed.MAX_WORK_FACTOR)
+    assert sealed.needs_passphrase(head.ljust(sealed.MAX_SEALED, b"A"))
+    with refused("sealed-malformed", Malformed):
+        sealed.needs_passphrase(head.ljust(sealed.MAX_SEALED + 1, b"A"))
+
+
 def test_an_identity_is_read_strictly(identity):
     assert sealed.Identity.parse(str(identity.value).encode() + b"\n")
     for text in (b"", b"AGE-SECRET-KEY-1QQQ", b"\xff", str(identity.value.to_public()).encode()):

@@ -95,6 +95,10 @@ def test_packed_values_come_back():
     assert records.unpack_signatures(records.pack_signatures(signatures)) == signatures
     with refused("state-tampered", Malformed):
         records.unpack_signatures(compact_size(65))
+    most = records.unpack_signatures(records.pack_signatures((b"",) * records.MAX_SIGNATURES))
+    assert len(most) == records.MAX_SIGNATURES
+    with refused("state-tampered", Malformed):
+        records.unpack_signatures(records.pack_signatures((b"",) * (records.MAX_SIGNATURES + 1)))
     with refused("trailing-bytes", Malformed):
         records.unpack_signatures(records.pack_signatures(signatures) + b"x")
     paid = {b"\x01": 2, b"": 1, bytes(34): 2_100_000_000_000_000}

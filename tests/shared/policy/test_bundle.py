@@ -53,6 +53,14 @@ def test_a_bundle_is_a_text_and_signatures_and_nothing_else():
             split(wrong)
 
 
+def test_the_size_is_bounded_whatever_the_text_is():
+    policy, data = bundle()
+    long = b"x" * (MAX_BUNDLE_BYTES - len(data)) + data
+    assert split(long).text.endswith(policy.text)
+    with refused("policy-bundle-malformed", Malformed):
+        split(b"x" + long)
+
+
 def test_a_signature_that_is_none_is_refused_by_its_own_rule():
     policy, _ = bundle()
     with refused("ssh-signature-malformed", Malformed):
