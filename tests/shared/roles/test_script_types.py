@@ -7,8 +7,9 @@ from collections.abc import Callable
 import bdkpython as bdk
 import pytest
 import wallycore
+from coincurve import PrivateKey
 
-from falconer_shared.bitcoin.script import push, read_pushes
+from falconer_shared.bitcoin.script import hash160, p2wpkh, p2wsh, push, read_pushes, sha256
 from falconer_shared.bitcoin.transaction import Transaction, unsigned_hash
 from falconer_shared.descriptor import ast
 from falconer_shared.descriptor.ast import InputKind
@@ -224,6 +225,26 @@ class TestChecksItsOwnWork:
         object.__setattr__(item, "kind", kind)
         with pytest.raises(VerificationError) as caught:
             evaluate(item, filled.script_sig, filled.witness)
+        assert caught.value.rule == "final-witness-invalid"
+
+    @pytest.mark.parametrize("form", ["pkh", "sh", "sh-wpkh", "sh-wsh", "wpkh", "wsh"])
+    def test_a_script_of_somebody_else_with_a_good_signature_by_its_key(self, form: str) -> None:
+        """Scripts count by their hash alone: a stranger's key signs the very digest, and the coin is not the stranger's."""
+        item = ready(form)[1].verified.inputs[0]
+        stranger = PrivateKey(b"\x07" * 32)
+        key = stranger.public_key.format()
+        signature = stranger.sign(item.digest, None) + b"\x01"
+        multi = b"\x51" + push(key) + b"\x51\xae"
+        filled = {
+            "pkh": (push(signature) + push(key), ()),
+            "sh": (b"\x00" + push(signature) + push(multi), ()),
+            "sh-wpkh": (push(p2wpkh(hash160(key))), (signature, key)),
+            "sh-wsh": (push(p2wsh(sha256(multi))), (b"", signature, multi)),
+            "wpkh": (b"", (signature, key)),
+            "wsh": (b"", (b"", signature, multi)),
+        }
+        with pytest.raises(VerificationError) as caught:
+            evaluate(item, *filled[form])
         assert caught.value.rule == "final-witness-invalid"
 
     def test_scripts_that_are_no_template(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from falconer_shared.errors import FalconerError, Malformed, VerificationError
 from falconer_shared.sshsig.key import SshPublicKey
 from falconer_shared.sshsig.signature import SshSignature, armour, dearmour, make, verify
-from falconer_shared.sshsig.wire import string
+from falconer_shared.sshsig.wire import MAX_OBJECT, string
 from tests.support.ssh_keygen import KeyFile, accepts
 
 NAMESPACE = "falconer-approval@1"
@@ -182,6 +182,16 @@ def test_the_form_built_here_is_well_formed():
 )
 def test_one_fault_of_form_is_enough(change, rule):
     assert refused_by(Malformed, SshSignature.parse, build(**change)) == rule
+
+
+def test_the_size_is_bounded_whatever_is_in_it():
+    private, key = software_key()
+    room = MAX_OBJECT - len(make(private.sign, key, MESSAGE, "n")) + 1
+    longest = make(private.sign, key, MESSAGE, "n" * room)
+    assert len(longest) == MAX_OBJECT
+    verify(SshSignature.parse(longest), MESSAGE, "n" * room, key)
+    longer = longest.replace(string(b"n" * room), string(b"n" * (room + 1)), 1)
+    assert refused_by(Malformed, SshSignature.parse, longer).rule == "ssh-signature-malformed"
 
 
 def test_every_truncation_is_malformed():
