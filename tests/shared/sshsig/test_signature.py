@@ -191,7 +191,7 @@ def test_the_size_is_bounded_whatever_is_in_it():
     assert len(longest) == MAX_OBJECT
     verify(SshSignature.parse(longest), MESSAGE, "n" * room, key)
     longer = longest.replace(string(b"n" * room), string(b"n" * (room + 1)), 1)
-    assert refused_by(Malformed, SshSignature.parse, longer).rule == "ssh-signature-malformed"
+    assert refused_by(Malformed, SshSignature.parse, longer) == "ssh-signature-malformed"
 
 
 def test_every_truncation_is_malformed():
