@@ -30,14 +30,17 @@ FEE_SATS_PER_INPUT = 300
 RULES: dict[str, object] = {"max_daily_spend_sats": 50_000_000, "max_fee_sats": 5_000_000}
 
 
-def payment(form: str, inputs: int) -> Payment:
-    """So many coins at as many addresses, each made by a transaction of its own; one destination and one change output."""
+def payment(form: str, inputs: int, number: int = 0) -> Payment:
+    """So many coins at as many addresses, each made by a transaction of its own; one destination and one change output.
+
+    `number` makes it another one of a row of payments, of the next coins and to the next change address.
+    """
     change = (COIN_SATS - FEE_SATS_PER_INPUT) * inputs - PAID_SATS
     return Payment(
         wallet_of(form),
-        coins=[(OwnPlace(0, index), COIN_SATS) for index in range(inputs)],
+        coins=[(OwnPlace(0, number * inputs + index), COIN_SATS) for index in range(inputs)],
         pay=[(stranger_address(), PAID_SATS)],
-        change=[(OwnPlace(1, 2), change)],
+        change=[(OwnPlace(1, number + 2), change)],
     )
 
 

@@ -114,7 +114,7 @@ def judging(rounds: int) -> None:
         found = run("worker", "judge", form, 2, rounds)["per second"]
         rows.append([kind, *[f"{each:,}" for each in found.values()]])
     print(
-        "\n## Judging a PSBT of 2 inputs: how many a second on one core (aims: 5,000, and 15,000 remembered)"
+        "\n## Judging a PSBT of 2 inputs: how many a second on one core (aims: 5,000 of new coins, 15,000 remembered)"
     )
     table(("wallet", *found), rows)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from falconer_shared.bitcoin import curve
 from falconer_shared.descriptor import derive
-from falconer_shared.descriptor.ast import MAX_INDEX
+from falconer_shared.descriptor.ast import MAX_INDEX, Scripts
 from falconer_shared.descriptor.derive import Deriver
 from falconer_shared.descriptor.forms import Multi, Wpkh, Wsh
 from tests.support.descriptors import keys
@@ -51,6 +51,41 @@ def test_memory_is_bounded_and_forgetting_changes_nothing(monkeypatch: pytest.Mo
     first = [deriver.scripts(0, index) for index in range(35)]
     assert len(deriver._places) <= 10
     assert [deriver.scripts(0, index) for index in range(35)] == first
+
+
+@pytest.mark.parametrize("branch", [0, 1])
+def test_a_script_is_found_within_the_range_asked_for_and_nowhere_else(branch: int) -> None:
+    deriver = Deriver(NODES[0])
+    scripts = [deriver.scripts(branch, index).script_pubkey for index in range(40)]
+    elsewhere = [deriver.scripts(1 - branch, index).script_pubkey for index in range(40)]
+    # forwards, backwards, apart, the same again, none
+    for indexes in (
+        range(5, 20),
+        range(7, 22),
+        range(3, 18),
+        range(30, 40),
+        range(30, 40),
+        range(0),
+        range(39),
+    ):
+        for index, script in enumerate(scripts):
+            assert deriver.find(script, branch, indexes) == (index if index in indexes else None)
+        assert not any(deriver.find(script, branch, indexes) for script in elsewhere)
+
+
+def test_a_search_derives_only_what_is_new() -> None:
+    asked: list[int] = []
+    real = Deriver.scripts
+
+    class Counted(Deriver):
+        def scripts(self, branch: int, index: int) -> Scripts:
+            asked.append(index)
+            return real(self, branch, index)
+
+    deriver = Counted(NODES[0])
+    for indexes in (range(10), range(10), range(2, 12), range(1, 11)):
+        deriver.find(b"foreign", 0, indexes)
+    assert asked == [*range(10), 10, 11, 1]
 
 
 @pytest.mark.parametrize("place", [(2, 0), (-1, 0), (0, -1), (0, MAX_INDEX + 1), (1, 2**32)])

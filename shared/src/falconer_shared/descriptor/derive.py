@@ -46,13 +46,16 @@ class Deriver:
         return scripts
 
     def find(self, script_pubkey: bytes, branch: int, indexes: range) -> int | None:
-        """The index of these, one after the other, whose script that is; None where there is none.
+        """The index of these whose script that is; None where there is none.
 
-        The range of the last search is remembered: verification asks for one that hardly moves.
+        The scripts of the last range are kept: verification asks for ranges that hardly move.
         """
-        found = self._indexes[branch]
-        if indexes != self._searched[branch]:
-            found = {self.scripts(branch, index).script_pubkey: index for index in reversed(indexes)}
+        found, searched = self._indexes[branch], self._searched[branch]
+        if indexes != searched:
+            found = {script: index for script, index in found.items() if index in indexes}
+            for index in indexes:
+                if index not in searched:
+                    found[self.scripts(branch, index).script_pubkey] = index
             self._searched[branch], self._indexes[branch] = indexes, found
         return found.get(script_pubkey)
 
