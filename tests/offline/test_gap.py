@@ -12,15 +12,13 @@ import time
 import pexpect
 import pytest
 
-from falconer_offline import scan, worker
-from falconer_offline.scan import Source
-from falconer_shared.errors import Malformed
+from falconer_shared.crossing.options import Show
 from falconer_shared.exchange.response import check_response, parse_response
 from falconer_shared.policy import bundle
 from falconer_shared.psbt.parse import UntrustedPsbt
-from falconer_shared.qr.draw import characters, draw
+from falconer_shared.qr.draw import draw
 from falconer_shared.transport.parts import Kind
-from falconer_shared.transport.ur import Sender
+from falconer_shared.transport.receive import Receiver
 from tests.offline.test_cli import confirmations, founded, home, request_file, signer, wallet_id
 from tests.support import codes, pictures
 from tests.support.policies import signed
@@ -85,11 +83,10 @@ def test_missing_parts_are_named(signer, frames):
     [
         (lambda path: path.write_bytes(draw("x").png()), 3, "scan-other-kind"),
         (lambda path: path.write_bytes(draw("UR:BYTES/XX").png()), 3, None),
-        (lambda path: path.write_bytes(draw("B$ZP0100").png()), 3, "qr-dialect-unsupported"),
+        (lambda path: path.write_bytes(draw("B$ZP0100").png()), 3, "bbqr-head-malformed"),
         (lambda path: path.write_bytes(pictures.png(pictures.on_screen(pictures.grey(draw("x").png()))[:60])), 3, "scan-no-code"),
         (lambda path: path.write_bytes(b"no picture"), 3, "image-malformed"),
         (lambda path: path.write_bytes(b""), 3, "file-empty"),
-        (lambda path: path.mkdir(), 3, "file-not-regular"),
         (os.mkfifo, 3, "file-not-regular"),
         (lambda path: path.symlink_to("/etc/hostname"), 3, "file-not-regular"),
         (lambda path: path.write_bytes(bytes((32 << 20) + 1)), 3, "file-too-large"),
@@ -140,55 +137,6 @@ class Pictures:
         return self._scanner.read(self._shown.pop(0) if len(self._shown) > 1 else self._shown[0])
 
 
-@pytest.fixture
-def camera(monkeypatch):
-    """Let a camera see these pictures."""
-    from contextlib import contextmanager
-
-    real = worker.scanner
-
-    def see(*shown: bytes) -> None:
-        @contextmanager
-        def scanner(*, camera=None):
-            assert camera == 2
-            with real() as opened:
-                yield Pictures(opened, list(shown))
-
-        monkeypatch.setattr(worker, "scanner", scanner)
-
-    return see
-
-
-def test_a_camera_sees_frames_again_and_again_and_nothing_between(camera):
-    data = b"psbt\xff" + random.Random(1).randbytes(900)
-    sender = Sender(data, Kind.PSBT, characters(8))
-    nothing = pictures.png(pictures.on_screen(pictures.grey(draw("x").png()))[:60])
-    shown = [nothing, draw("unrelated").png()]
-    shown = [nothing]
-    for number in [3, 3, 1, *range(1, sender.n + 1)]:
-        shown += [draw(sender.frame(number)).png(), nothing]
-    camera(*shown)
-    told = []
-    received = scan.receive(Source(camera=2), (Kind.PSBT,), lambda *how: told.append(how))
-    assert received.data == data
-    assert told[0][2].startswith("no code yet")
-    assert f"of {sender.n} parts" in told[-1][2]
-    assert worker._alive == 0
-
-
-def test_a_camera_takes_one_code_alone(camera):
-    nothing = pictures.png(pictures.on_screen(pictures.grey(draw("x").png()))[:60])
-    camera(nothing, nothing, draw("0000").png())
-    assert scan.one_code(Source(camera=2), lambda *_: None) == b"0000"
-    import numpy as np
-
-    two = np.hstack([pictures.grey(draw("1111").png()), pictures.grey(draw("2222").png())])
-    camera(nothing, pictures.png(two))
-    with refused("scan-many-codes", Malformed):
-        scan.one_code(Source(camera=2), lambda *_: None)
-    assert worker._alive == 0
-
-
 # Answers out
 
 
@@ -214,7 +162,8 @@ def test_an_answer_that_no_code_can_carry_is_said(home, monkeypatch, tmp_path):
     from falconer_shared.errors import UsageError
     from falconer_shared.transport import parts, ur
 
-    way = Exit(None, False, str(tmp_path / "pictures"), None, 0, "crypto-psbt")
+    codes = Show(qr_images=str(tmp_path / "pictures"))
+    way = Exit(None, False, codes, codes.choice, None, 0)
     data = b"psbt\xff" + bytes(3000)
     monkeypatch.setattr(ur, "MAX_PARTS", 3)
     with refused("qr-payload-too-large", UsageError):
@@ -283,13 +232,16 @@ def test_an_answer_in_the_terminal(home, signer, request_file, lines, columns, e
     child = terminal(signer, lines, columns, "sign", request_file, "--qr", "--ur-type", kind, **environment)
     confirm(child, home)
     child.expect_exact("\x1b[?1049h")
-    seen, found, deadline = "", None, time.monotonic() + 60
+    seen, read, found, deadline = "", 0, None, time.monotonic() + 120
+    receiver = Receiver()
     while found is None:
         assert time.monotonic() < deadline
         seen += child.read_nonblocking(1 << 20, timeout=10)
-        complete = seen[: max(seen.rfind("Any key ends."), 0)]
-        if complete:
-            found = codes.received(codes.animation(complete))
+        whole = seen.split("\x1b[H")[1:-1]
+        for frame in whole[read:]:
+            for code in codes.codes_in(codes.animation("\x1b[H" + frame)[0]):
+                found = receiver.feed(code).received
+        read = len(whole)
     child.send(ending)
     child.expect(pexpect.EOF)
     rest = child.before

@@ -13,7 +13,7 @@ from falconer_shared.transport.receive import Receiver
 from falconer_shared.transport.ur import Sender
 from tests.support import pictures
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[mK]")
 _BEGIN, _LEAVE = "\x1b[H", "\x1b[?25h"
 
 
@@ -40,8 +40,7 @@ def write_bytes_code(path: Path, data: bytes) -> Path:
 
 def codes_in(png: bytes) -> list[bytes]:
     """What a reader finds in a picture."""
-    found: list[bytes] = scan.reader("zxing")(scan.open_image(png))
-    return found
+    return [found.text for found in scan.reader("zxing")(scan.open_image(png))]
 
 
 def received(pngs: Iterable[bytes]) -> Received | None:

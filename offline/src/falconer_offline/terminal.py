@@ -209,9 +209,9 @@ def drawing_stream(*, aside: bool) -> IO[str]:
 
 
 @contextmanager
-def key_press() -> Iterator[Callable[[float], bool]]:
-    """A function that waits so many seconds and says whether a key was pressed meanwhile. Keys are not
-    shown; Ctrl-C counts as one.
+def keys() -> Iterator[Callable[[float], str | None]]:
+    """A function that waits so many seconds and returns a key that was pressed meanwhile. Keys are not
+    shown; Ctrl-C is one.
     """
     import termios  # noqa: PLC0415
 
@@ -223,20 +223,20 @@ def key_press() -> Iterator[Callable[[float], bool]]:
     quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 0, 0
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
 
-    def pressed(seconds: float) -> bool:
+    def key(seconds: float) -> str | None:
         until = time.monotonic() + seconds
         try:
-            while not os.read(descriptor, 1):
+            while not (pressed := os.read(descriptor, 1)):
                 left = until - time.monotonic()
                 if left <= 0:
-                    return False
+                    return None
                 time.sleep(min(left, 0.02))
         except KeyboardInterrupt:
-            return True
-        return True
+            return "\x03"
+        return pressed.decode("latin-1")
 
     try:
-        yield pressed
+        yield key
     finally:
         # what was typed ahead is no answer to the next question
         termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)

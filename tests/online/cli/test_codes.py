@@ -72,7 +72,7 @@ def test_wallet_and_policy_are_shown_for_the_other_side(treasury: Callable[..., 
     office.run("wallet", "show", "--qr-images", office.folder / "wallet")
     found = codes.received(pngs(office.folder / "wallet"))
     assert found is not None
-    assert (found.kind, found.data) == (Kind.BYTES, f"{office.descriptor}\n".encode())
+    assert (found.kind, found.data) == (Kind.DESCRIPTOR, f"{office.descriptor}\n".encode())
     office.run("policy", "show", "--qr-images", office.folder / "policy")
     found = codes.received(pngs(office.folder / "policy"))
     assert found is not None

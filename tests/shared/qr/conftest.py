@@ -14,14 +14,17 @@ from falconer_shared.qr.client import ENVIRONMENT, Scanner, command
 Open = Callable[..., Scanner]
 
 
-def start(reader: str = "zxing", camera: int | None = None) -> Scanner:
+def start(
+    reader: str = "zxing", camera: int | None = None, *, video: int | None = None, preview: int = 0
+) -> Scanner:
     return Scanner(
         subprocess.Popen(
-            command(sys.executable, reader, camera),
+            command(sys.executable, reader, camera, video=video, preview=preview),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
+            pass_fds=() if video is None else (video,),
         )
     )
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from falconer_offline import emit, ingest, terminal
-from falconer_offline.cli.shell import FOLDER, Shell
+from falconer_offline.cli.shell import Shell
+from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, Scan, Show, attach
 from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 
 if TYPE_CHECKING:
-    from falconer_offline.scan import Source
+    from falconer_shared.crossing.choice import Choice, Plan
+    from falconer_shared.crossing.collect import State
+    from falconer_shared.crossing.hands import Hands, Source
     from falconer_shared.qr.draw import Paint
-    from falconer_shared.transport.parts import Kind
-    from falconer_shared.transport.ur import Sender
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-UR_TYPES = ("crypto-psbt", "psbt", "bytes")
+    from falconer_shared.transport.parts import Kind, Received
 
 LEAST_VERSION = 4
 """Below it a code of an animation has hardly room for more than its own head."""
@@ -37,72 +37,81 @@ PICTURE_SCALE = 8
 """Pixels of one module in a written picture."""
 
 
-def scan_options(function: _F) -> _F:
-    """`--scan` and `--camera N`: codes in the place of files."""
-    function = click.option(
-        "--camera",
-        type=click.IntRange(0, 63),
-        metavar="N",
-        help="Read QR codes from camera /dev/videoN, without files.",
-    )(function)
-    return click.option(
-        "--scan", is_flag=True, help="The files are pictures of QR codes (PNG or JPEG), in any order."
-    )(function)
+def scan_options(function: Callable[..., object]) -> Callable[..., object]:
+    """`--scan`, `--camera N` and their kin, as one argument `scan: Scan`."""
+    return attach(click, function, SCAN_FLAGS, "scan", Scan)
 
 
-def show_options(function: _F) -> _F:
-    """`--qr`, `--qr-images DIR`, `--ur-type`: an answer as codes."""
-    function = click.option(
-        "--ur-type",
-        type=click.Choice(UR_TYPES),
-        default=UR_TYPES[0],
-        show_default=True,
-        help="Name in the codes.",
-    )(function)
-    function = click.option(
-        "--qr-images",
-        type=FOLDER,
-        metavar="DIR",
-        help="Write the codes as numbered pictures into a new folder.",
-    )(function)
-    return click.option(
-        "--qr", is_flag=True, help="Show it as QR codes in this terminal, until a key is pressed."
-    )(function)
+def show_options(function: Callable[..., object]) -> Callable[..., object]:
+    """`--qr`, `--gif FILE` and their kin, as one argument `codes: Show`."""
+    return attach(click, function, SHOW_FLAGS, "codes", Show)
 
 
-def source(files: Sequence[str], camera: int | None) -> Source:
-    """Where a scan reads.
+def hands() -> Hands:
+    """The files, the clock and the worker of the offline program."""
+    from falconer_offline.worker import scanner
+    from falconer_shared.crossing.hands import Hands
 
-    Raises:
-        UsageError: `usage`.
-    """
-    from falconer_offline.scan import Source
-
-    if (camera is None) != bool(files):
-        raise UsageError("usage", "--scan takes pictures, and --camera takes none")
-    return Source(tuple(files), camera)
+    return Hands(scanner)
 
 
-def take(
-    files: Sequence[str], limit: int, what: str, kinds: Collection[Kind], *, scan: bool, camera: int | None
-) -> bytes:
+def take(files: Sequence[str], limit: int, what: str, kinds: Collection[Kind], scan: Scan) -> bytes:
     """The bytes of one file, or of one message that came as codes; at most `limit` of them.
 
     Raises:
-        UsageError: `usage`. What `ingest.read_file` and `scan.receive` raise.
+        UsageError: `usage`. What `ingest.read_file` and `crossing.collect.receive` raise.
     """
-    if not scan and camera is None:
+    if not scan.wanted:
         if len(files) != 1:
             raise UsageError("usage", f"name one file: the {what}", remedy="--scan takes several pictures")
         return ingest.read_file(files[0], limit, what)
-    from falconer_offline.scan import receive
-
-    with terminal.Progress() as progress:
-        received = receive(source(files, camera), kinds, progress.at)
+    received = scanned(files, kinds, scan)
     # to be compared with what the other side says it shows: no checksum of a code proves anything (A100)
     terminal.say(f"Scanned {len(received.data)} bytes, SHA-256 {received.digest}", aside=True, indent=8)
     ingest.check_size(received.data, limit, what)
     return received.data
+
+
+def scanned(files: Sequence[str], kinds: Collection[Kind] | None, scan: Scan) -> Received:
+    """The first message that is shown.
+
+    Raises:
+        As `take`.
+    """
+    from falconer_shared.crossing.collect import receive
+
+    with watching(files, scan) as (source, tell):
+        return receive(source, kinds, hands(), tell)
+
+
+@contextmanager
+def watching(files: Sequence[str], scan: Scan) -> Iterator[tuple[Source, Callable[[State], None]]]:
+    """Where to scan, and how the person sees it: a bar; with `--preview`, the pictures.
+
+    Raises:
+        UsageError: `usage`, `terminal-needed`.
+    """
+    if scan.preview:
+        from falconer_shared.crossing.monitor import Monitor
+
+        write = _writer(terminal.drawing_stream(aside=True))
+        with Monitor(write, *terminal.size(), time.sleep) as monitor:
+            yield scan.source(files, monitor.preview), monitor.at
+        return
+    with terminal.Progress() as progress:
+
+        def tell(state: State) -> None:
+            progress.at(*state.done, state.text() + ("   (Ctrl-C ends)" if not state.of else ""))
+
+        yield scan.source(files), tell
+
+
+def _writer(stream: IO[str]) -> Callable[[str], None]:
+    def write(text: str) -> None:
+        stream.write(text)
+        stream.flush()
+
+    return write
 
 
 def paint() -> Paint:
@@ -175,27 +184,32 @@ class Exit:
 
     out: str | None
     replace: bool
-    images: str | None
+    codes: Show
+    choice: Choice
     stream: IO[str] | None
     version: int
-    ur_type: str
 
     @classmethod
-    def prepare(cls, shell: Shell, out: str | None, *, qr: bool, qr_images: str | None, ur_type: str) -> Exit:
+    def prepare(cls, shell: Shell, out: str | None, codes: Show) -> Exit:
         """See that every way is open, and ask whether an old file may be replaced.
 
         Raises:
-            UsageError: `usage`, `terminal-needed`, `qr-terminal-too-small`, `qr-drawing-missing`.
-            StateError: `file-exists`. Declined: the file stays.
+            UsageError: `usage`, `terminal-needed`, `qr-terminal-too-small`, `qr-drawing-missing`, `qr-density`,
+            `qr-rate`, `send-kind-unsupported`. StateError: `file-exists`. Declined: the file stays.
         """
-        if out is None and qr_images is None and not qr:
+        from falconer_shared.transport.parts import Kind
+
+        if out is None and not codes.wanted:
             raise UsageError("usage", "say where the answer goes: --out FILE, --qr or --qr-images DIR")
+        choice = codes.choice
+        # a way that a receiver does not take is found before anything is signed
+        choice.plan(b"psbt\xff", Kind.PSBT)
         stream, version = None, 0
-        if qr or qr_images is not None:
+        if codes.wanted:
             _check_drawing()
-        if qr_images is not None:
-            emit.check_free(qr_images)
-        if qr:
+        for name in codes.written:
+            emit.check_free(name)
+        if codes.qr:
             from falconer_shared.qr.draw import largest_version
 
             stream = terminal.drawing_stream(aside=shell.aside)
@@ -203,7 +217,7 @@ class Exit:
             version = largest_version(columns, lines - 1)  # the last line is the caption's
             if version < LEAST_VERSION:
                 raise _too_small(LEAST_VERSION)
-        return cls(out, out is not None and terminal.may_replace(out), qr_images, stream, version, ur_type)
+        return cls(out, out is not None and terminal.may_replace(out), codes, choice, stream, version)
 
     def give(self, data: bytes) -> str:
         """Let a PSBT out by every way; a sentence on where it is.
@@ -211,68 +225,66 @@ class Exit:
         Raises:
             StateError: `file-exists`, `file-not-writable`.
         """
+        from falconer_shared.transport.parts import Kind
+
         places = []
         if self.out is not None:
             emit.write_file(self.out, data, replace=self.replace)
             places.append(f"in {safe(self.out)}")
-        if self.images is not None:
-            count = self._write_pictures(self.images, data)
-            places.append(f"in {count} pictures in {safe(self.images)}")
-        if self.stream is not None:
-            shown = self._animate(self.stream, data)
-            places.append(f"shown as {shown} codes")
-        if self.images is not None or self.stream is not None:
+        if self.codes.wanted:
+            plan = self.choice.plan(data, Kind.PSBT)
+            try:
+                places += write_codes(plan, self.codes, "signed answer")
+                if self.stream is not None:
+                    places.append(f"shown as {animate(plan, self.stream, self.version)} codes")
+            except UsageError as problem:
+                # signed it is, and signing the same request again counts once
+                problem.remedy = "sign the request again, with --out FILE, or with codes of a higher density"
+                raise
             places[-1] += f" (SHA-256 {hashlib.sha256(data).hexdigest()})"
         return " and ".join(places)
 
-    def _sender(self, data: bytes, version: int) -> Sender:
-        from falconer_shared.qr.draw import characters
-        from falconer_shared.transport import fountain
-        from falconer_shared.transport.parts import Kind
-        from falconer_shared.transport.ur import Sender
 
-        try:
-            return Sender(
-                data, Kind.PSBT, characters(version), schedule=fountain.dense, type_name=self.ur_type
+def write_codes(plan: Plan, codes: Show, title: str) -> list[str]:
+    """Write the codes as the files that were asked for; where they are, in words.
+
+    Raises:
+        StateError: `file-exists`, `file-not-writable`. UsageError: `qr-payload-too-large`,
+        `qr-animation-too-long`.
+    """
+    from falconer_shared.crossing import written
+
+    places = []
+    with terminal.Progress() as progress:
+
+        def tell(done: int, total: int) -> None:
+            progress.at(done, total, f"{done} of {total} codes")
+
+        if codes.qr_images is not None:
+            sending = plan.make(plan.version)
+            emit.write_folder(codes.qr_images, dict(written.pictures(sending, tell)))
+            places.append(f"in {sending.n} pictures in {safe(codes.qr_images)}")
+        if codes.gif is not None:
+            emit.write_file(
+                codes.gif, written.animation(plan.make(plan.version), plan.frames_per_second, tell)
             )
-        except ValueError:
-            # signed it is, and signing the same request again counts once
-            raise UsageError(
-                "qr-payload-too-large",
-                f"{len(data)} bytes do not go through codes of this size",
-                remedy="sign the request again, with --out FILE or in a larger window",
-                size=len(data),
-            ) from None
+            places.append(f"in {safe(codes.gif)}")
+        if codes.html is not None:
+            page = written.browser_page(title, plan.make, plan.version, plan.frames_per_second, tell)
+            emit.write_file(codes.html, page.encode("utf-8"))
+            places.append(f"in {safe(codes.html)}")
+    return places
 
-    def _write_pictures(self, folder: str, data: bytes) -> int:
-        from falconer_shared.qr.draw import DEFAULT_VERSION, draw
 
-        sender = self._sender(data, DEFAULT_VERSION)
-        width = max(len(str(sender.n)), 3)
-        version = 1
-        pictures = {}
-        with terminal.Progress() as progress:
-            for number in range(1, sender.n + 1):
-                code = draw(sender.frame(number), at_least=version)
-                version = code.version
-                pictures[f"frame-{number:0{width}}.png"] = code.png(PICTURE_SCALE)
-                progress.at(number, sender.n, f"{number} of {sender.n} pictures")
-            emit.write_folder(folder, pictures)
-        return sender.n
+def animate(plan: Plan, stream: IO[str], limit: int) -> int:
+    """Show codes of at most version `limit` until a key ends it; how many were shown.
 
-    def _animate(self, stream: IO[str], data: bytes) -> int:
-        from falconer_shared.qr.show import animate
+    Raises:
+        UsageError: `qr-payload-too-large`, `terminal-needed`.
+    """
+    from falconer_shared.crossing.reel import Reel
+    from falconer_shared.qr.show import animate as play
 
-        sender = self._sender(data, self.version)
-
-        def write(text: str) -> None:
-            stream.write(text)
-            stream.flush()
-
-        def caption(shown: int) -> str:
-            if sender.n == 1:
-                return "One code. Any key ends."
-            return f"{shown} shown, {sender.n} needed. Any key ends."
-
-        with terminal.key_press() as pressed:
-            return animate(sender.frames(), write, pressed, caption=caption, paint=paint())
+    reel = Reel(plan.make, plan.version, limit, terminal.size()[0])
+    with terminal.keys() as key:
+        return play(reel, _writer(stream), key, frames_per_second=plan.frames_per_second, paint=paint())

@@ -111,16 +111,17 @@ def _scanned(
     no process can be started any more.
 
     Raises:
-        SecretError: `seedqr-malformed`, `words-checksum`; and what `scan.one_code` raises.
+        SecretError: `seedqr-malformed`, `words-checksum`; and what `collect.one_code` raises.
     """
     if scan is None and camera is None:
         return None
     from falconer_offline.keys import seedqr
-    from falconer_offline.scan import one_code
+    from falconer_shared.crossing.collect import one_code
+    from falconer_shared.crossing.options import Scan
 
     shell.guard_memory(network, worker=True)
-    with terminal.Progress() as progress:
-        code = one_code(gap.source(() if scan is None else (scan,), camera), progress.at)
+    with gap.watching(() if scan is None else (scan,), Scan(scan is not None, camera)) as (source, tell):
+        code = one_code(source, gap.hands(), tell)
     # the worker is gone; the code is in this process alone
     phrase = seedqr.read_code(code)
     terminal.say(f"Scanned a SeedQR of {len(phrase)} words. Compare the fingerprint.", aside=True)

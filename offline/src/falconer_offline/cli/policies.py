@@ -10,6 +10,7 @@ from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pa
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
 from falconer_shared.canonical import MAX_LINE
+from falconer_shared.crossing.options import Scan
 from falconer_shared.errors import PolicyViolation, UsageError
 from falconer_shared.policy import bundle
 from falconer_shared.policy.document import MAX_BYTES, Policy
@@ -41,9 +42,7 @@ def policy() -> None:
 @gap.scan_options
 @json_option
 @pass_shell
-def install(
-    shell: Shell, file: tuple[str, ...], signatures: tuple[str, ...], *, scan: bool, camera: int | None
-) -> None:
+def install(shell: Shell, file: tuple[str, ...], signatures: tuple[str, ...], scan: Scan) -> None:
     """Install the canonical policy text in FILE with its administrators' signatures.
 
     A scan holds both, as `falconer policy show --qr` shows them, or the text alone beside --signature.
@@ -52,8 +51,8 @@ def install(
     raw = [
         SshSignature.parse(ingest.read_file(path, MAX_SIGNATURE_FILE, "signature")).raw for path in signatures
     ]
-    text = _take(file, scan=scan, camera=camera)
-    if (scan or camera is not None) and not raw:
+    text = _take(file, scan)
+    if scan.wanted and not raw:
         candidate = bundle.split(text)
         text, raw = candidate.text, list(candidate.signatures)
     if not raw:
@@ -119,12 +118,12 @@ def show(shell: Shell, name: str | None) -> None:
     shell.report(_document(state, installed, registered.name))
 
 
-def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
+def _take(files: tuple[str, ...], scan: Scan) -> bytes:
     kinds = (Kind.BYTES, Kind.TEXT)
-    limit = bundle.MAX_BUNDLE_BYTES if scan or camera is not None else MAX_BYTES
-    text = gap.take(files, limit, "policy", kinds, scan=scan, camera=camera)
+    limit = bundle.MAX_BUNDLE_BYTES if scan.wanted else MAX_BYTES
+    text = gap.take(files, limit, "policy", kinds, scan)
     # a text by itself in one code comes without the line feed that ends it in a file
-    return text + b"\n" if (scan or camera is not None) and not text.endswith(b"\n") else text
+    return text + b"\n" if scan.wanted and not text.endswith(b"\n") else text
 
 
 def _show(shell: Shell, state: State, installed: InstalledPolicy, wallet: str) -> None:

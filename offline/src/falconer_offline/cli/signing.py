@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,7 @@ from falconer_offline import ingest, report, terminal
 from falconer_offline.cli import gap
 from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell, tell
 from falconer_offline.review import Judged, ReadableRequest, judge, read_request
+from falconer_shared.crossing.options import Scan, Show
 from falconer_shared.errors import Declined, FalconerError, StateError
 from falconer_shared.units import Amount
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 @gap.scan_options
 @json_option
 @pass_shell
-def inspect(shell: Shell, psbt: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
+def inspect(shell: Shell, psbt: tuple[str, ...], scan: Scan) -> None:
     """Verify and judge the request in the file PSBT. No key is opened, nothing is written."""
     state = shell.state()
-    data = _take(psbt, scan=scan, camera=camera)
+    data = _take(psbt, scan)
     try:
         with terminal.waiting(_JUDGING, after=terminal.PATIENCE):
             judged = judge(state, read_request(state, data), shell.clock())
@@ -52,14 +53,14 @@ def inspect(shell: Shell, psbt: tuple[str, ...], *, scan: bool, camera: int | No
 @gap.scan_options
 @json_option
 @pass_shell
-def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | None, **ways: Any) -> None:  # noqa: ANN401
+def sign(shell: Shell, psbt: tuple[str, ...], out: str | None, codes: Show, scan: Scan) -> None:
     """Show the page of the request in the file PSBT, have it confirmed, sign, give the answer out."""
     from falconer_offline import selfcheck
     from falconer_offline.session import sign_session
 
     state = shell.state()
-    exit_ = gap.Exit.prepare(shell, **ways)
-    data = _take(psbt, scan=scan, camera=camera)
+    exit_ = gap.Exit.prepare(shell, out, codes)
+    data = _take(psbt, scan)
     selfcheck.run()
     readable: ReadableRequest | None = None
     try:
@@ -82,7 +83,7 @@ def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | No
             **report.accepted(judged, answer.state),
             "signed": True,
             "out": exit_.out,
-            "qr_images": exit_.images,
+            "qr_images": codes.qr_images,
             "receipt": {"number": answer.receipt.receipt.number, "digest": answer.receipt.receipt.digest},
         }
     )
@@ -91,10 +92,10 @@ def sign(shell: Shell, /, psbt: tuple[str, ...], *, scan: bool, camera: int | No
 _JUDGING = "Verifying ..."
 
 
-def _take(files: tuple[str, ...], *, scan: bool, camera: int | None) -> bytes:
+def _take(files: tuple[str, ...], scan: Scan) -> bytes:
     from falconer_shared.transport.parts import Kind
 
-    return gap.take(files, ingest.MAX_PSBT_FILE, "PSBT", (Kind.PSBT,), scan=scan, camera=camera)
+    return gap.take(files, ingest.MAX_PSBT_FILE, "PSBT", (Kind.PSBT,), scan)
 
 
 def _keep_refusal(shell: Shell, readable: ReadableRequest, refused: FalconerError, exit_: gap.Exit) -> None:

@@ -12,6 +12,7 @@ from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pa
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
+from falconer_shared.crossing.options import Scan
 from falconer_shared.errors import Declined, Malformed, StateError, VerificationError
 from falconer_shared.text import safe
 from falconer_shared.wallet.registration import RegisteredWallet, check_no_shared_coins, quorums_without
@@ -42,11 +43,11 @@ def wallet() -> None:
 @gap.scan_options
 @json_option
 @pass_shell
-def register(shell: Shell, name: str, file: tuple[str, ...], *, scan: bool, camera: int | None) -> None:
+def register(shell: Shell, name: str, file: tuple[str, ...], scan: Scan) -> None:
     """Register the descriptor in FILE (one line, with checksum) as wallet NAME."""
     state = shell.state()
     network = records.network(state)
-    registered = RegisteredWallet.register(name, network, _read_descriptor(file, scan=scan, camera=camera))
+    registered = RegisteredWallet.register(name, network, _read_descriptor(file, scan))
     for row in state.rows["wallets"]:
         if registered.wallet_id == row[1] or name == row[0]:
             raise StateError(
@@ -139,11 +140,11 @@ def address(shell: Shell, name: str, index: int, *, is_change: bool, qr: bool) -
     )
 
 
-def _read_descriptor(files: tuple[str, ...], *, scan: bool, camera: int | None) -> str:
+def _read_descriptor(files: tuple[str, ...], scan: Scan) -> str:
     from falconer_shared.transport.parts import Kind
 
     kinds = (Kind.DESCRIPTOR, Kind.TEXT, Kind.BYTES)
-    data = gap.take(files, MAX_DESCRIPTOR_FILE, "descriptor", kinds, scan=scan, camera=camera)
+    data = gap.take(files, MAX_DESCRIPTOR_FILE, "descriptor", kinds, scan)
     try:
         return data.decode("ascii").strip()
     except UnicodeDecodeError:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from falconer_online.jsontype import Json
     from falconer_online.receive import Received
     from falconer_online.store.rows import ProposalRow
+    from falconer_shared.crossing.options import Scan
 
 
 @click.command("receive")
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 @scan_options
 @json_option
 @pass_session
-def receive(session: Session, files: tuple[Path, ...], scan: bool, camera: int | None) -> None:  # noqa: FBT001
+def receive(session: Session, files: tuple[Path, ...], scan: Scan) -> None:
     """Take answers of signers: their signatures and receipts, each verified. The same answer twice changes
     nothing.
     """
     coordinator = session.open()
-    answers = _take(session, files, scan=scan, camera=camera)
+    answers = _take(session, files, scan)
     rows, receipts, warnings, complete = _receive(session, coordinator, answers)
     for row in rows:
         session.say(f"proposal {row.id} is {row.state}")
@@ -55,7 +56,7 @@ def receive(session: Session, files: tuple[Path, ...], scan: bool, camera: int |
 @scan_options
 @json_option
 @pass_session
-def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int | None) -> None:  # noqa: FBT001
+def broadcast(session: Session, signed: tuple[str, ...], scan: Scan) -> None:
     """Finalise a signed proposal and send it. SIGNED are answer files, received first; or give the proposal's
     ID.
     """
@@ -63,7 +64,7 @@ def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int
     from falconer_online.present import transaction_json
 
     coordinator = session.open()
-    proposal = _which(session, coordinator, signed, scan=scan, camera=camera)
+    proposal = _which(session, coordinator, signed, scan)
     with session.busy("finalising and sending"):
         done = do_broadcast(coordinator, proposal)
     verified = done.final.signed.verified
@@ -86,11 +87,9 @@ def broadcast(session: Session, signed: tuple[str, ...], scan: bool, camera: int
     )
 
 
-def _which(
-    session: Session, coordinator: Coordinator, signed: tuple[str, ...], *, scan: bool, camera: int | None
-) -> str:
+def _which(session: Session, coordinator: Coordinator, signed: tuple[str, ...], scan: Scan) -> str:
     """The proposal that is meant: by its id, or by answer files or codes, which are received."""
-    if len(signed) == 1 and not scan and not Path(signed[0]).exists():
+    if len(signed) == 1 and not scan.wanted and not Path(signed[0]).exists():
         with coordinator.store.read() as view:
             known = {row.id for row in view.proposals()}
         if signed[0] in known:
@@ -98,7 +97,7 @@ def _which(
         raise UsageError(
             "proposal-unknown", f"'{safe(signed[0])}' is neither a file nor the id of a proposal"
         )
-    answers = _take(session, tuple(map(Path, signed)), scan=scan, camera=camera)
+    answers = _take(session, tuple(map(Path, signed)), scan)
     rows, _, _, _ = _receive(session, coordinator, answers)
     ids = {row.id for row in rows}
     if len(ids) != 1:
@@ -108,16 +107,14 @@ def _which(
     return ids.pop()
 
 
-def _take(
-    session: Session, files: tuple[Path, ...], *, scan: bool, camera: int | None
-) -> list[tuple[str, bytes]]:
+def _take(session: Session, files: tuple[Path, ...], scan: Scan) -> list[tuple[str, bytes]]:
     """The answers, each with the name of what it came from: files, or codes."""
     from falconer_online.files import MAX_PSBT_FILE, read_file
 
-    if scan or camera is not None:
-        from falconer_online.cli.crossing import scan as do_scan
+    if scan.wanted:
+        from falconer_online.cli.crossing import scan_psbts
 
-        return do_scan(session, files, camera)
+        return scan_psbts(session, scan, files)
     if not files:
         raise UsageError(
             "usage", "name the answer files", remedy="or read codes: --scan PICTURE..., --camera N"

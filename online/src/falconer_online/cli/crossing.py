@@ -1,64 +1,90 @@
-"""Codes on the command line: `--qr`, `--qr-images DIR`, `--scan`, `--camera N`."""
+"""Codes on the command line: options, and what they do at this program's terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING
 
 import click
 
-from falconer_online.cli.options import FILE, shown
+from falconer_online.cli.options import shown
 from falconer_online.cli.session import Session
-from falconer_shared.errors import Malformed, UsageError
+from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, Scan, Show, attach
+from falconer_shared.errors import Malformed, StateError, UsageError
+from falconer_shared.text import safe
 
 if TYPE_CHECKING:
-    from falconer_shared.transport.parts import Kind
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def show_options(function: _F) -> _F:
-    """`--qr` and `--qr-images DIR`."""
-    function = click.option(
-        "--qr-images",
-        type=FILE,
-        metavar="DIR",
-        help="Write the codes as numbered pictures into a new folder.",
-    )(function)
-    return click.option(
-        "--qr", is_flag=True, help="Show it as QR codes in this terminal, until a key is pressed."
-    )(function)
+    from falconer_shared.crossing.choice import Plan
+    from falconer_shared.crossing.collect import State
+    from falconer_shared.crossing.hands import Hands, Source
+    from falconer_shared.transport.parts import Kind, Received
 
 
-def scan_options(function: _F) -> _F:
-    """`--scan` and `--camera N`."""
-    function = click.option(
-        "--camera", type=click.IntRange(0, 63), metavar="N", help="Read QR codes from camera /dev/videoN."
-    )(function)
-    return click.option(
-        "--scan", is_flag=True, help="The files are pictures of QR codes (PNG or JPEG), in any order."
-    )(function)
+def scan_options(function: Callable[..., object]) -> Callable[..., object]:
+    """`--scan`, `--camera N` and their kin, as one argument `scan: Scan`."""
+    return attach(click, function, SCAN_FLAGS, "scan", Scan)
 
 
-def show(session: Session, payload: bytes, kind: Kind, *, qr: bool, images: Path | None) -> None:
-    """Show a payload in every way that was asked for.
+def show_options(function: Callable[..., object]) -> Callable[..., object]:
+    """`--qr`, `--gif FILE` and their kin, as one argument `codes: Show`."""
+    return attach(click, function, SHOW_FLAGS, "codes", Show)
+
+
+def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str) -> None:
+    """Give a payload in every way that was asked for.
 
     Raises:
-        UsageError: `terminal-needed`, `qr-terminal-too-small`, `qr-payload-too-large`.
+        UsageError: `terminal-needed`, `qr-terminal-too-small`, `qr-payload-too-large`, `qr-density`,
+        `qr-rate`, `send-kind-unsupported`. StateError: `folder-exists`, what the disk says.
     """
-    if images is not None:
-        from falconer_online.crossing import write_pictures
+    plan = codes.choice.plan(payload, kind)
+    _write(session, plan, codes, title)
+    if codes.qr:
+        _animate(session, plan)
 
+
+def _write(session: Session, plan: Plan, codes: Show, title: str) -> None:
+    from falconer_online.files import write_out
+    from falconer_shared.crossing import written
+
+    if codes.qr_images is not None:
+        folder = _new_folder(Path(codes.qr_images))
+        sending = plan.make(plan.version)
         with session.progress("drawing") as progress:
-            count = write_pictures(payload, kind, images, progress)
-        session.say(f"{count} pictures written: {shown(images)}")
-    if qr:
-        _animate(session, payload, kind)
+            for name, picture in written.pictures(sending, progress):
+                write_out(folder / name, picture)
+        session.say(f"{sending.n} pictures written: {shown(folder)}")
+    if codes.gif is not None:
+        with session.progress("drawing") as progress:
+            data = written.animation(plan.make(plan.version), plan.frames_per_second, progress)
+        write_out(Path(codes.gif), data)
+        session.say(f"animation written: {shown(Path(codes.gif))}")
+    if codes.html is not None:
+        with session.progress("drawing") as progress:
+            page = written.browser_page(title, plan.make, plan.version, plan.frames_per_second, progress)
+        write_out(Path(codes.html), page.encode("utf-8"))
+        session.say(f"page written: {shown(Path(codes.html))}")
+
+
+def _new_folder(folder: Path) -> Path:
+    from falconer_online.files import disk_error
+
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise StateError(
+            "folder-exists",
+            f"{safe(str(folder))} is there already: old pictures among new ones would be a riddle",
+            remedy="name a new folder",
+        ) from None
+    except OSError as error:
+        raise disk_error(folder, error) from None
+    return folder
 
 
 def check_terminal(session: Session) -> tuple[int, int]:
@@ -71,40 +97,39 @@ def check_terminal(session: Session) -> tuple[int, int]:
         raise UsageError(
             "terminal-needed",
             "codes are drawn on a terminal, and there is none",
-            remedy="have them written as pictures: --qr-images DIR",
+            remedy="have them written as pictures: --qr-images DIR, --gif FILE or --html FILE",
         )
     size = os.get_terminal_size(session.people.fileno())
     return size.columns, size.lines
 
 
-def _animate(session: Session, payload: bytes, kind: Kind) -> None:
-    from falconer_online.crossing import sender
+def _animate(session: Session, plan: Plan) -> None:
+    from falconer_shared.crossing.reel import Reel
     from falconer_shared.qr.draw import Paint, largest_version
     from falconer_shared.qr.show import animate
 
     columns, lines = check_terminal(session)
     # the last line is the caption's
-    made = sender(payload, kind, largest_version(columns, lines - 1))
-    stream = session.people
+    reel = Reel(plan.make, plan.version, largest_version(columns, lines - 1), columns)
+    paint = Paint.DARK if os.environ.get("NO_COLOR") else Paint.COLOURS
+    with _keys() as key:
+        count = animate(
+            reel, _writer(session.people), key, frames_per_second=plan.frames_per_second, paint=paint
+        )
+    session.say(f"{count} codes shown; SHA-256 of what they hold: {reel.sending.digest}")
 
+
+def _writer(stream: IO[str]) -> Callable[[str], None]:
     def write(text: str) -> None:
         stream.write(text)
         stream.flush()
 
-    def caption(number: int) -> str:
-        if made.n == 1:
-            return "one code. Any key ends."
-        return f"{number} shown, {made.n} needed. Any key ends."[: columns - 1]
-
-    paint = Paint.DARK if os.environ.get("NO_COLOR") else Paint.COLOURS
-    with _key_press() as pressed:
-        count = animate(made.frames(), write, pressed, caption=caption, paint=paint)
-    session.say(f"{count} codes shown; SHA-256 of what they hold: {made.digest}")
+    return write
 
 
 @contextmanager
-def _key_press() -> Iterator[Callable[[float], bool]]:
-    """A function that waits so many seconds and says whether a key was pressed. Ctrl-C is a key too; keys are
+def _keys() -> Iterator[Callable[[float], str | None]]:
+    """A function that waits so many seconds and returns a key that was pressed. Ctrl-C is a key too; keys are
     not shown, and what was typed ahead is dropped.
     """
     import select
@@ -116,43 +141,40 @@ def _key_press() -> Iterator[Callable[[float], bool]]:
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
     termios.tcsetattr(number, termios.TCSAFLUSH, quiet)
 
-    def pressed(seconds: float) -> bool:
+    def key(seconds: float) -> str | None:
         until = time.monotonic() + seconds
         try:
             ready, _, _ = select.select([number], [], [], max(0.0, until - time.monotonic()))
         except KeyboardInterrupt:
-            return True
-        if ready:
-            os.read(number, 64)
-        return bool(ready)
+            return "\x03"
+        # one key at a time; the input that ended is one that ends
+        return (os.read(number, 1).decode("latin-1") or "\x04") if ready else None
 
     try:
-        yield pressed
+        yield key
     finally:
         termios.tcsetattr(number, termios.TCSAFLUSH, before)
 
 
-def scan(session: Session, files: tuple[Path, ...], camera: int | None) -> list[tuple[str, bytes]]:
-    """The PSBTs in pictures or before a camera, each with a name for sentences.
+def hands() -> Hands:
+    """The files, the clock and the worker of the coordinator."""
+    from falconer_online.scanning import scanner
+    from falconer_shared.crossing.hands import Hands
+
+    return Hands(scanner)
+
+
+def scan_psbts(session: Session, scan: Scan, files: Sequence[Path]) -> list[tuple[str, bytes]]:
+    """The PSBTs in pictures, a video or before a camera, each with a name for sentences.
 
     Raises:
-        UsageError: `usage`. Malformed: `scan-other-kind`, and what `read_pictures` refuses.
+        UsageError: `usage`. Malformed: `scan-other-kind`, and what `crossing.collect` refuses.
     """
-    from falconer_online.crossing import read_pictures, watch_camera
     from falconer_shared.transport.parts import Kind
 
-    if (camera is None) != bool(files):
-        raise UsageError("usage", "--scan takes pictures, and --camera takes none")
-    if camera is None:
-        with session.progress("reading pictures") as progress:
-            found = read_pictures(files, progress)
-    else:
-        session.say("Hold the codes before the camera. Ctrl-C ends.")
-        with session.progress("receiving") as progress:
-            found = (watch_camera(camera, progress, session.warn),)
     named = []
-    for number, received in enumerate(found, 1):
-        if received.kind is not Kind.PSBT:
+    for number, received in enumerate(scan_all(session, scan, files), 1):
+        if received.kind not in {Kind.PSBT, Kind.TRANSACTION}:
             raise Malformed(
                 "scan-other-kind",
                 f"the codes hold a message of kind '{received.kind.value}', and a PSBT is wanted here",
@@ -160,3 +182,45 @@ def scan(session: Session, files: tuple[Path, ...], camera: int | None) -> list[
         session.say(f"scanned {len(received.data):,} bytes, SHA-256 {received.digest}")
         named.append((f"scanned message {number}", received.data))
     return named
+
+
+def scan_all(session: Session, scan: Scan, files: Sequence[Path]) -> tuple[Received, ...]:
+    """Every message that is shown.
+
+    Raises:
+        As `scan_psbts`.
+    """
+    from falconer_shared.crossing.collect import receive_all
+
+    with _watching(session, scan, [str(file) for file in files]) as (source, tell):
+        return receive_all(source, hands(), tell)
+
+
+@contextmanager
+def _watching(
+    session: Session, scan: Scan, names: Sequence[str]
+) -> Iterator[tuple[Source, Callable[[State], None]]]:
+    """Where to scan, and how the person sees it: a bar; with `--preview`, the pictures."""
+    if scan.preview:
+        from falconer_shared.crossing.monitor import Monitor
+
+        columns, lines = check_terminal(session)
+        with Monitor(_writer(session.people), columns, lines, time.sleep) as monitor:
+            yield scan.source(names, monitor.preview), monitor.at
+        return
+    if scan.camera is not None:
+        session.say("Hold the codes before the camera. Ctrl-C ends.")
+    told: str | None = None
+    with session.progress("receiving" if scan.camera is not None else "reading pictures") as progress:
+
+        def tell(state: State) -> None:
+            nonlocal told
+            done, total = state.done
+            if total:
+                progress(done, total)
+            stuck = state.progress.stuck if state.progress is not None else None
+            if stuck is not None and stuck != told:
+                session.warn(stuck)
+            told = stuck
+
+        yield scan.source(names), tell

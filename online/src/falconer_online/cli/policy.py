@@ -11,6 +11,7 @@ from falconer_online.cli.crossing import show as show_codes
 from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
+from falconer_shared.crossing.options import Show
 from falconer_shared.errors import StateError
 
 
@@ -21,12 +22,12 @@ from falconer_shared.errors import StateError
 @pass_session
 def compile_(session: Session, source: Path, out: Path) -> None:
     """Compile POLICY.TOML to the one text that is shown, signed and installed."""
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
     from falconer_online.policies import compile_policy
 
     draft = compile_policy(session.open(), read_file(source, MAX_TEXT_FILE, "the policy"))
     policy = draft.policy
-    write_file(out, policy.text)
+    write_out(out, policy.text)
     session.say(policy.text.decode("ascii"))
     for line in draft.explained:
         session.say(line)
@@ -58,7 +59,7 @@ def compile_(session: Session, source: Path, out: Path) -> None:
 def sign(session: Session, policy_file: Path, key: Path, out: Path | None) -> None:
     """Sign POLICY.TXT as an administrator. Works without a coordinator, on the administrator's own computer."""
     from falconer_online.config import find_home
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
     from falconer_online.policies import current
     from falconer_online.policies import sign as do_sign
     from falconer_shared.canonical import digest
@@ -74,7 +75,7 @@ def sign(session: Session, policy_file: Path, key: Path, out: Path | None) -> No
             in_force = current(coordinator, view, row) if row is not None else None
     name, signature = do_sign(text, key, None if in_force is None else in_force.policy)
     target = out or policy_file.with_name(f"{policy_file.name}.{name}.sig")
-    write_file(target, signature.armoured())
+    write_out(target, signature.armoured())
     session.say(f"{name} signed {digest(text)}")
     session.say(f"written: {shown(target)}")
     session.next(f"falconer policy install {shown(policy_file)} --signature {shown(target)}")
@@ -122,7 +123,7 @@ def install(session: Session, policy_file: Path, signatures: tuple[Path, ...]) -
 @show_options
 @json_option
 @pass_session
-def show(session: Session, name: str | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+def show(session: Session, name: str | None, codes: Show) -> None:
     """The policy in force for a wallet; with its signatures as QR codes for falconer-offline policy install --scan."""
     from falconer_online.policies import current
     from falconer_shared.policy.bundle import join
@@ -137,7 +138,7 @@ def show(session: Session, name: str | None, qr: bool, qr_images: Path | None) -
     if installed is None:
         raise StateError("policy-not-installed", f"no policy is installed for wallet {row.name}")
     policy = installed.policy
-    show_codes(session, join(installed.signed), Kind.BYTES, qr=qr, images=qr_images)
+    show_codes(session, join(installed.signed), Kind.BYTES, codes, f"policy {installed.policy.version}")
     session.say(policy.text.decode("ascii"))
     for line in explain(policy, k=wallet.threshold, n=wallet.size):
         session.say(line)

@@ -15,6 +15,7 @@ from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import document, refresh, report, verdicts
 from falconer_online.cli.times import local_of
+from falconer_shared.crossing.options import Show
 from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 
@@ -71,7 +72,7 @@ def request_approval(session: Session, proposal_id: str, out: Path | None) -> No
     """Write the text that approvers sign, each on their own computer with their own SSH key."""
     from falconer_online.approvals import COLLECTING, judgement_of
     from falconer_online.coordinator import intent_of
-    from falconer_online.files import write_file
+    from falconer_online.files import write_out
     from falconer_online.proposals import expire_due
     from falconer_online.ssh_keygen import command
     from falconer_shared.approval.intent import NAMESPACE
@@ -91,7 +92,7 @@ def request_approval(session: Session, proposal_id: str, out: Path | None) -> No
         judgement = judgement_of(coordinator, view, row)
     intent = intent_of(row)
     target = out or Path(f"{row.id}.intent.txt")
-    write_file(target, row.intent)
+    write_out(target, row.intent)
     line = command(NAMESPACE, shown(target))
     session.say(row.intent.decode("ascii"))
     session.say(f"written: {shown(target)}   digest {intent.digest}")
@@ -202,20 +203,19 @@ def reject(session: Session, proposal_id: str, reason: str) -> None:
 @show_options
 @json_option
 @pass_session
-def psbt(session: Session, proposal_id: str, out: Path | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+def psbt(session: Session, proposal_id: str, out: Path | None, codes: Show) -> None:
     """Write the signing request of an approved proposal, with the receipts that came in since; or show it as
     QR codes.
     """
     from falconer_shared.transport.parts import Kind
 
-    if qr:
+    if codes.qr:
         check_terminal(session)
     coordinator = session.open()
-    as_codes = qr or qr_images is not None
     row, written, data = _write_request(
-        session, coordinator, proposal_id, out, to_file=out is not None or not as_codes
+        session, coordinator, proposal_id, out, to_file=out is not None or not codes.wanted
     )
-    show_codes(session, data, Kind.PSBT, qr=qr, images=qr_images)
+    show_codes(session, data, Kind.PSBT, codes, row.id)
     if written is not None:
         session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
     else:
@@ -226,7 +226,7 @@ def psbt(session: Session, proposal_id: str, out: Path | None, qr: bool, qr_imag
         {
             "id": row.id,
             "file": str(written) if written is not None else None,
-            "images": str(qr_images) if qr_images is not None else None,
+            "images": codes.qr_images,
             "request": {"id": row.id, "digest": row.request_digest},
             "sha256": hashlib.sha256(data).hexdigest(),
             "proposal": document(coordinator, row),
@@ -238,7 +238,7 @@ def _write_request(
     session: Session, coordinator: Coordinator, proposal_id: str, out: Path | None, *, to_file: bool = True
 ) -> tuple[ProposalRow, Path | None, bytes]:
     """Make the request where it is not made yet, and write it; the file, if any, and its bytes."""
-    from falconer_online.files import write_file
+    from falconer_online.files import write_out
     from falconer_online.request import build, export, mark_sent
 
     with session.busy("judging and signing the request"):
@@ -249,6 +249,6 @@ def _write_request(
     row = mark_sent(coordinator, row.id)
     if not to_file:
         return row, None, data
-    write_file(target, data)
+    write_out(target, data)
     session.say(f"signing request written: {shown(target)} ({len(data):,} bytes)")
     return row, target, data

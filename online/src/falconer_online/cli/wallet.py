@@ -12,6 +12,7 @@ from falconer_online.cli.crossing import show as show_codes
 from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
+from falconer_shared.crossing.options import Show
 from falconer_shared.text import safe
 from falconer_shared.units import btc, grouped
 
@@ -41,13 +42,13 @@ def compose(
     session: Session, key_files: tuple[Path, ...], threshold: int | None, form: str | None, out: Path
 ) -> None:
     """Make a descriptor with checksum from KEYFILEs that `falconer-offline key xpub` wrote."""
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
     from falconer_online.wallets import compose as make
 
     coordinator = session.open()
     texts = [read_file(path, MAX_TEXT_FILE, "the key file").decode("ascii", "replace") for path in key_files]
     wallet = make(texts, threshold, coordinator.config.network, form)
-    write_file(out, f"{wallet.descriptor_text}\n".encode())
+    write_out(out, f"{wallet.descriptor_text}\n".encode())
     session.say(wallet.descriptor_text)
     session.say(f"wallet id {wallet.wallet_id}: {wallet.descriptor.summary()}")
     step = f"falconer wallet register NAME {shown(out)}, the same on every offline machine; compare the ids"
@@ -124,14 +125,14 @@ def list_(session: Session) -> None:
 @show_options
 @json_option
 @pass_session
-def show(session: Session, name: str | None, qr: bool, qr_images: Path | None) -> None:  # noqa: FBT001
+def show(session: Session, name: str | None, codes: Show) -> None:
     """One wallet: keys, threshold, id, first addresses; as QR codes for falconer-offline wallet register --scan."""
     from falconer_shared.transport.parts import Kind
 
     coordinator = session.open()
     with coordinator.store.read() as view:
         wallet = coordinator.wallet(view.wallet(name))
-    show_codes(session, f"{wallet.descriptor_text}\n".encode("ascii"), Kind.BYTES, qr=qr, images=qr_images)
+    show_codes(session, f"{wallet.descriptor_text}\n".encode("ascii"), Kind.DESCRIPTOR, codes, wallet.name)
     _say_wallet(session, wallet)
     session.result(_wallet_json(wallet))
 

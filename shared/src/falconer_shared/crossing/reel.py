@@ -1,0 +1,58 @@
+"""A payload as codes whose density can change while they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from falconer_shared.errors import UsageError
+from falconer_shared.transport.send import Sending
+
+DENSITIES: Final = (3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 22, 25, 28, 31, 35, 40)
+"""Versions that the keys step through; between two of them the payload of a code grows by a fifth to a third."""
+
+
+class Reel:
+    """What `qr.show.animate` shows. `make` cuts the payload for codes of at most a version; `limit` is the
+    largest that fits where it is shown, and `columns` how long the line beneath may be.
+
+    Raises:
+        UsageError: what `make` raises for the first version.
+    """
+
+    def __init__(self, make: Callable[[int], Sending], version: int, limit: int, columns: int) -> None:
+        self._make = make
+        self._limit = limit
+        self._columns = columns
+        self.version: int = min(version, limit)
+        self.sending: Sending = make(self.version)
+
+    def frames(self) -> Iterator[str]:
+        """The texts of the codes from the beginning; without end, unless one code is enough."""
+        return self.sending.frames()
+
+    def caption(self, shown: int, frames_per_second: int) -> str:
+        """What a person wants to know meanwhile, the most wanted first: the line may be cut off."""
+        if self.sending.n == 1:
+            return "One code. Any key ends."[: self._columns - 1]
+        line = (
+            f"{shown} shown, {self.sending.n} needed. Any key ends;"
+            f" + - speed ({frames_per_second} a second), [ ] density ({self.version})"
+        )
+        return line[: self._columns - 1]
+
+    def denser(self, step: int) -> bool:
+        """The next version up (1) or down (-1) that holds the payload."""
+        if self.sending.n == 1 and step > 0:
+            return False
+        wider = [version for version in DENSITIES if self.version < version <= self._limit]
+        smaller = [version for version in reversed(DENSITIES) if version < self.version]
+        for version in (wider or [self._limit] * (self.version < self._limit)) if step > 0 else smaller:
+            try:
+                self.sending = self._make(version)
+            except UsageError:
+                # too small for this payload, and smaller ones are too
+                return False
+            self.version = version
+            return True
+        return False

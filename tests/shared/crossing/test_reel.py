@@ -1,0 +1,137 @@
+"""A payload whose density changes while it is shown."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from falconer_shared.crossing.choice import Choice, parse_density, parse_rate
+from falconer_shared.crossing.reel import DENSITIES, Reel
+from falconer_shared.errors import UsageError
+from falconer_shared.qr.draw import draw
+from falconer_shared.transport.parts import Kind
+from falconer_shared.transport.profiles import PROFILES, Form, route
+from falconer_shared.transport.receive import Receiver
+from falconer_shared.transport.send import Spelling
+from tests.support.refusal import refused
+
+PSBT = b"psbt\xff" + random.Random(1).randbytes(3000)
+
+
+def reel(
+    payload: bytes = PSBT, version: int = 10, limit: int = 25, columns: int = 200, **choice: object
+) -> Reel:
+    plan = Choice(**choice).plan(payload, Kind.PSBT)  # type: ignore[arg-type]
+    return Reel(plan.make, version, limit, columns)
+
+
+@pytest.mark.parametrize("spelling", [Spelling.UR, Spelling.BBQR])
+def test_every_density_holds_the_payload_and_keeps_its_size(spelling: Spelling) -> None:
+    found = reel(version=4, limit=40, spelling=spelling)
+    versions = [found.version]
+    while found.denser(1):
+        versions.append(found.version)
+    assert versions == [version for version in DENSITIES if version >= versions[0]]
+    for _ in versions:
+        receiver = Receiver()
+        for frame in itertools.islice(found.frames(), 1000):
+            assert draw(frame).version <= found.version
+            if (done := receiver.feed(frame).received) is not None:
+                break
+        assert done is not None
+        assert done.data == PSBT
+        found.denser(-1)
+
+
+def test_the_limit_is_kept() -> None:
+    found = reel(version=20, limit=21)
+    assert found.denser(1)
+    assert found.version == 21
+    assert not found.denser(1)
+    assert reel(version=20, limit=7).version == 7
+
+
+def test_too_small_for_the_payload_changes_nothing() -> None:
+    found = reel(payload=b"psbt\xff" + bytes(300_000), version=10)
+    while found.denser(-1):
+        pass
+    smallest = found.version
+    assert smallest > min(DENSITIES)
+    assert not found.denser(-1)
+    assert found.version == smallest
+    assert found.sending.n > 1
+
+
+def test_one_code_grows_no_further() -> None:
+    found = reel(payload=b"psbt\xff" + bytes(20), version=10)
+    assert found.sending.n == 1
+    assert not found.denser(1)
+    assert found.caption(1, 8) == "One code. Any key ends."
+
+
+def test_the_caption_fits_the_line_and_says_the_most_wanted_first() -> None:
+    for columns in (20, 50, 200):
+        line = reel(columns=columns).caption(7, 9)
+        assert len(line) < columns
+        assert line.startswith("7 shown, ")
+    assert "9 a second" in line
+    assert "[ ] density (10)" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("auto", None), ("low", 12), ("highest", 35), ("1", 1), ("40", 40)]
+)
+def test_densities(text: str, version: int | None) -> None:
+    assert parse_density(text) == version
+
+
+@pytest.mark.parametrize("text", ["", "0", "41", "-1", "1.5", "denser", "٣", "020", "9" * 30])
+def test_no_densities(text: str) -> None:
+    with refused("qr-density", UsageError):
+        parse_density(text)
+
+
+@pytest.mark.parametrize(("text", "rate"), [("auto", None), ("1", 1), ("30", 30)])
+def test_rates(text: str, rate: int | None) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "0", "31", "8.5", "fast", "٣"])
+def test_no_rates(text: str) -> None:
+    with refused("qr-rate", UsageError):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize("signer", PROFILES)
+def test_each_signer_gets_what_it_takes(signer: str) -> None:
+    usual = route(signer, Kind.PSBT)
+    payload = PSBT[:400]
+    plan = Choice(signer).plan(payload, Kind.PSBT)
+    sending = plan.make(plan.version)
+    assert (plan.version, plan.frames_per_second) == (usual.way.version, usual.frames_per_second)
+    assert sending.dialect == ("plain" if signer == "electrum" else usual.way.spelling.value)
+    # what the person says comes first
+    other = Choice(signer, density=22, frames_per_second=3).plan(payload, Kind.PSBT)
+    assert (other.version, other.frames_per_second) == (22, 3)
+
+
+def test_a_signer_that_takes_no_such_thing_and_one_that_nobody_knows() -> None:
+    with refused("signer-cannot-take", UsageError) as found:
+        Choice("electrum").plan(b"wpkh(...)", Kind.DESCRIPTOR)
+    assert found.value.remedy
+    with refused("signer-unknown", UsageError):
+        Choice("paper").plan(PSBT, Kind.PSBT)
+    assert Choice("electrum", Spelling.TEXT).plan(b"wpkh(...)", Kind.DESCRIPTOR)
+
+
+def test_a_type_name_is_for_ur_alone() -> None:
+    assert Choice("sparrow", type_name="psbt").plan(PSBT, Kind.PSBT).make(20).frame(1).startswith("UR:PSBT/")
+    assert Choice("coldcard", type_name="psbt").plan(PSBT, Kind.PSBT).make(20).frame(1).startswith("B$")
+
+
+def test_the_form_of_a_wallet() -> None:
+    assert Choice("coldcard").form() is Form.JSON_DESC
+    assert Choice("jade").form() is Form.MULTISIG_TEXT
+    assert Choice().form() is Choice("jade", Spelling.TEXT).form() is Form.DESCRIPTOR
