@@ -156,7 +156,7 @@ def nonce_of_an_earlier_session(trial: Trial) -> None:
     "A091",
     "random-source-unhealthy",
     "dice-malformed",
-    prevented="keys are made of the kernel's generator and of dice: no other source of randomness is imported where they are made",
+    prevented="keys are made of the kernel's generator and of dice: where they are made, no other source is imported",
 )
 def weak_seeds(trial: Trial) -> None:
     drawn = {trial.passes(lambda: randomness.draw(32)) for _ in range(20)}
