@@ -1,10 +1,12 @@
 """The one launcher of the offline program: nothing else here starts a process (an import contract and the
 audit hook say so).
 
-What it starts is the worker that reads pictures, with a fixed command line, a fixed environment, two pipes
-and nothing else inherited. The worker sits in this program's network namespace, which has no interface, puts
-up walls of its own, and never sees a secret: it must be gone before one is in memory. `before_secrets` is the
-gate; whoever unlocks a key passes through it first.
+What it starts is the worker that reads pictures and the one that speaks to hardware wallets, each with a fixed
+command line, a fixed environment, two pipes and nothing else inherited. A worker sits in this program's network
+namespace, which has no interface, and puts up walls of its own. `before_secrets` is the gate: whoever unlocks a
+key passes through it first, no process is started after it, and the worker that reads pictures must be gone. The one
+for devices may live on, since it is started before any secret is there and holds none; `sign` ends it before it
+unlocks a Bitcoin key.
 """
 
 from __future__ import annotations
@@ -12,10 +14,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from falconer_offline import airgap
+from falconer_offline.hardware import wire
 from falconer_shared.errors import DeviceError
 from falconer_shared.qr.client import ENVIRONMENT, READERS, Scanner, command
+
+if TYPE_CHECKING:
+    from falconer_offline.hardware.client import HwiSigner
+    from falconer_offline.hardware.signer import Notice
+    from falconer_shared.bitcoin.network import Network
 
 _alive = 0
 
@@ -60,11 +69,44 @@ def scanner(
         _alive -= 1
 
 
-def before_secrets() -> None:
-    """Called before the first secret is read: no worker is alive, and none can be started any more by this
-    process.
+@contextmanager
+def devices(
+    network: Network, *, emulators: bool, seconds: float, passphrase: str | None, notice: Notice
+) -> Iterator[HwiSigner]:
+    """A worker that speaks to hardware wallets on USB, and with `emulators` to those on loopback too.
 
-    A worker that is alive here is a mistake in this program.
+    Raises:
+        DeviceError: `device-driver-failed` if it cannot be started; see `HwiSigner` for the rest.
+    """
+    import subprocess  # noqa: PLC0415, TID251 - the other launch of the offline program
+
+    from falconer_offline.hardware.client import HwiSigner  # noqa: PLC0415
+    from falconer_offline.hardware.failures import driver_failed  # noqa: PLC0415
+
+    words = wire.command(sys.executable, "emulators" if emulators else "usb")
+    airgap.permit(words, wire.ENVIRONMENT)
+    try:
+        process = subprocess.Popen(
+            list(words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=wire.ENVIRONMENT,
+        )
+    except OSError as error:
+        # AirGapViolation is one: after `before_secrets`
+        raise driver_failed(f"it cannot be started: {error.strerror or error}") from error
+    finally:
+        airgap.permit(None, wire.ENVIRONMENT)
+    with HwiSigner(process, network, seconds=seconds, passphrase=passphrase, notice=notice) as opened:
+        yield opened
+
+
+def before_secrets() -> None:
+    """Called before the first secret is read: no worker that reads pictures is alive, and no worker at all can be
+    started any more by this process.
+
+    One that is alive here is a mistake in this program.
     """
     if _alive:
         raise RuntimeError("a worker is alive, and a secret was about to be read")

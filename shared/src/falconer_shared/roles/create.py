@@ -40,9 +40,9 @@ def build_psbt(
     for number, (place, raw) in enumerate(inputs):
         input_add[number] = {
             **_previous_fields(tx, number, raw, wallet.descriptor.input_kind),
-            **_script_fields(wallet, place, InputType),
+            **script_fields(wallet, place, InputType),
         }
-    output_add = {number: _script_fields(wallet, place, OutputType) for number, place in own_outputs.items()}
+    output_add = {number: script_fields(wallet, place, OutputType) for number, place in own_outputs.items()}
     return new_psbt(tx, version, input_add=input_add, output_add=output_add)
 
 
@@ -67,9 +67,10 @@ def _previous_fields(tx: Transaction, number: int, raw: bytes, kind: InputKind) 
     return fields
 
 
-def _script_fields(
+def script_fields(
     wallet: RegisteredWallet, place: OwnPlace, kind: type[InputType | OutputType]
 ) -> dict[bytes, bytes]:
+    """The fields that let a signer derive the script at a place of ours again: scripts, keys and their origins."""
     scripts = wallet.scripts(place.branch, place.index)
     fields = {}
     if scripts.redeem_script is not None:
