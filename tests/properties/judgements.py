@@ -68,8 +68,8 @@ def pool() -> tuple[Thing, ...]:
     for form in FORMS:
         for raw in requests(form)[:2]:
             found.append((form, raw))
-            found += [(form, envelope.mutate(raw, choose)) for _ in range(3)]
-            found += [(form, psbt.mutate(raw, choose)) for _ in range(3)]
+            found += [(form, envelope.mutate(raw, choose)) for _ in range(2)]
+            found += [(form, psbt.mutate(raw, choose)) for _ in range(2)]
         # another wallet's request
         found.append((form, requests(choose.choice(FORMS))[0]))
     for seed in ur.seeds().values():

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from tests.fuzz import mutate as changes
 from tests.fuzz.target import NAMES, Target, load
 
-EXAMPLES = {"judge": 40, "private": 15, "descriptor": 40, "policy": 40, "envelope": 40, "ur": 60}
+EXAMPLES = {
+    "judge": 40,
+    "private": 15,
+    "descriptor": 40,
+    "policy": 40,
+    "envelope": 40,
+    "ur": 60,
+    "codes": 50,
+    "wallet": 50,
+    "canonical": 60,
+}
 """Of one run; 120 where not said otherwise."""
 
 

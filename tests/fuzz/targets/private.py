@@ -58,12 +58,11 @@ def seeds() -> dict[str, bytes]:
 
 def check(data: bytes) -> bool:
     attempt(lambda: refuse_private_key(data, "payload"))
-    # two of them each time, others for every input: a key takes a while to be refused in so many ways
-    first = hashlib.sha256(data).digest()[0]
-    for secret in (_SECRETS[first % len(_SECRETS)], _SECRETS[first % (len(_SECRETS) - 1)]):
-        text = data.replace(MARK, secret.encode()).decode("latin-1")
-        for given in (text, _whole(text)):
-            _refused_in_silence(given, secret, whole=_stands_apart(data))
+    # one of them each time, another for every input: a key takes a while to be refused in so many ways
+    secret = _SECRETS[hashlib.sha256(data).digest()[0] % len(_SECRETS)]
+    text = data.replace(MARK, secret.encode()).decode("latin-1")
+    for given in (text, _whole(text)):
+        _refused_in_silence(given, secret, whole=_stands_apart(data))
     return False
 
 
