@@ -37,7 +37,7 @@ from falconer_shared.units import Amount, FeeRate
 from falconer_shared.wallet.registration import RegisteredWallet
 from tests.online.office import Machine
 from tests.support.policies import PolicyDraft, SshKey, holders, signed
-from tests.support.treasury import funding, stranger_address, wpkh_wallet, wsh_wallet
+from tests.support.treasury import funding, stranger_address, wallet_of, wpkh_wallet, wsh_wallet
 
 NOW = 1_767_225_600
 
@@ -242,9 +242,10 @@ class Desk:
     now: int = NOW
 
     @classmethod
-    def make(cls, folder: Path, *, multisig: bool = False, **rules: int) -> Desk:
-        wallet = wsh_wallet() if multisig else wpkh_wallet()
-        seeds = {"a": 1, "b": 2, "c": 3} if multisig else {"a": 1}
+    def make(cls, folder: Path, *, multisig: bool = False, form: str | None = None, **rules: int) -> Desk:
+        """`form`: one of `treasury.FORMS`; of those with several keys, two of three sign."""
+        wallet = wallet_of(form) if form else wsh_wallet() if multisig else wpkh_wallet()
+        seeds = dict(zip("abc", range(1, wallet.size + 1), strict=False))
         machines = tuple(Machine(f"machine-{name}", (seed,)) for name, seed in seeds.items())
         draft = PolicyDraft(
             wallet_id=wallet.wallet_id,
@@ -296,9 +297,9 @@ class Desk:
         row, _ = approvals.approve(self.coordinator, proposal, raw)
         return row.state.value
 
-    def request(self, proposal: str) -> bytes:
+    def request(self, proposal: str, psbt_version: int = 0) -> bytes:
         row = request.build(self.coordinator, proposal)
-        data = request.export(self.coordinator, row)
+        data = request.export(self.coordinator, row, psbt_version)
         request.mark_sent(self.coordinator, proposal)
         return data
 

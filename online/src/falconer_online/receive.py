@@ -24,6 +24,7 @@ from falconer_shared.exchange.response import check_response, parse_response
 from falconer_shared.psbt.combine import combine
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.psbt.views import signature_field
+from falconer_shared.roles.answer import read_answer
 from falconer_shared.verify.signatures import SignatureVerifiedPsbt, verify_signatures
 from falconer_shared.verify.transaction import VerifiedTransaction
 
@@ -43,12 +44,12 @@ class Received:
 
 
 def receive(coordinator: Coordinator, answer: bytes) -> Received:
-    """Take one answer.
+    """Take one answer, in any shape that `read_answer` reads.
 
     Raises:
         Malformed, VerificationError, AuditError: nothing of it is kept then. StateError: `proposal-state`.
     """
-    psbt = UntrustedPsbt.parse(answer)
+    psbt = read_answer(answer)
     with coordinator.exclusive(), coordinator.store.change(coordinator.clock()) as change:
         return _receive(coordinator, change, psbt)
 

@@ -25,6 +25,7 @@ from falconer_shared.exchange.receipt import ReceiptMark, SignedReceipt
 from falconer_shared.exchange.request import SigningRequest, sign_request
 from falconer_shared.policy.engine import approve as mint
 from falconer_shared.policy.signed import InstalledPolicy
+from falconer_shared.psbt.build import to_version
 from falconer_shared.psbt.parse import UntrustedPsbt
 
 EXPORTABLE = frozenset({ProposalState.BUILT, ProposalState.SENT, ProposalState.SIGNED})
@@ -113,8 +114,10 @@ def _build(coordinator: Coordinator, change: Change, row: ProposalRow) -> Propos
     )
 
 
-def export(coordinator: Coordinator, row: ProposalRow) -> bytes:
-    """The bytes of the request file, with the receipts that belong to it by now.
+def export(coordinator: Coordinator, row: ProposalRow, psbt_version: int = 0) -> bytes:
+    """The bytes of the request file, with the receipts that belong to it by now, as a PSBT of version 0 or 2.
+
+    The request names a transaction and no PSBT: signers may get it in either version, and answer in either.
 
     Raises:
         StateError: `proposal-state`. Whatever does not fit, if the store was edited.
@@ -138,7 +141,7 @@ def export(coordinator: Coordinator, row: ProposalRow) -> bytes:
         envelope.request, envelope.signature, envelope.intent, envelope.approvals, tuple(receipts.values())
     )
     check_request(fresh, verified, installed.policy)
-    return embed(verified.psbt, fresh).serialize()
+    return to_version(embed(verified.psbt, fresh), psbt_version).serialize()
 
 
 def mark_sent(coordinator: Coordinator, proposal_id: str) -> ProposalRow:
