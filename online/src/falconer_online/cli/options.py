@@ -81,3 +81,17 @@ def parse_moment(text: str, now: int) -> int:
 def shown(path: Path) -> str:
     """A file name as it is shown."""
     return safe(str(path))
+
+
+def psbt_version_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`--psbt-version` for a command that hands a PSBT out; None where nobody asked."""
+
+    def number(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+        return None if value is None else int(value)
+
+    return click.option(
+        "--psbt-version",
+        type=click.Choice(["0", "2"]),
+        callback=number,
+        help="Version of the PSBT: 0, which every signer reads (default), or 2 (BIP 370).",
+    )(function)

@@ -11,7 +11,7 @@ import click
 from falconer_online.cli.complete import proposal_ids
 from falconer_online.cli.crossing import check_terminal, show_options
 from falconer_online.cli.crossing import show as show_codes
-from falconer_online.cli.options import FILE, json_option, shown
+from falconer_online.cli.options import FILE, json_option, psbt_version_option, shown
 from falconer_online.cli.session import Session, pass_session
 from falconer_online.cli.shown import document, refresh, report, verdicts
 from falconer_online.cli.times import local_of
@@ -122,6 +122,7 @@ def request_approval(session: Session, proposal_id: str, out: Path | None) -> No
 @click.option("--key", type=FILE, help="Sign here with this SSH key (not advised: see the warning).")
 @click.option("--generate-psbt", is_flag=True, help="Then write the signing request.")
 @click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt).")
+@psbt_version_option
 @json_option
 @pass_session
 def approve(  # one argument per option
@@ -131,6 +132,7 @@ def approve(  # one argument per option
     key: Path | None,
     generate_psbt: bool,  # noqa: FBT001
     out: Path | None,
+    psbt_version: int | None,
 ) -> None:
     """Take approvals of a proposal; with --generate-psbt also write the request that goes to the offline
     signers.
@@ -138,8 +140,10 @@ def approve(  # one argument per option
     from falconer_online.approvals import approve as do_approve
     from falconer_online.files import MAX_TEXT_FILE, read_file
 
-    if out is not None and not generate_psbt:
-        raise UsageError("usage", "--out says where the signing request goes, which --generate-psbt asks for")
+    if not generate_psbt and (out is not None or psbt_version is not None):
+        raise UsageError(
+            "usage", "--out and --psbt-version speak of the signing request, which --generate-psbt asks for"
+        )
     raw = [read_file(path, MAX_TEXT_FILE, "the signature") for path in signatures]
     coordinator = session.open()
     if key is not None:
@@ -154,7 +158,7 @@ def approve(  # one argument per option
     )
     written: Path | None = None
     if generate_psbt:
-        row, written, _ = _write_request(session, coordinator, row.id, out)
+        row, written, _ = _write_request(session, coordinator, row.id, out, psbt_version)
     step = _next_after_approval(row, judgement.enough, written)
     session.say(f"proposal {row.id} is {row.state}")
     session.next(step)
@@ -200,10 +204,11 @@ def reject(session: Session, proposal_id: str, reason: str) -> None:
 @click.command("psbt")
 @click.argument("proposal_id", metavar="ID", shell_complete=proposal_ids)
 @click.option("--out", type=FILE, help="Where the signing request goes (default: ID.psbt, without --qr).")
+@psbt_version_option
 @show_options
 @json_option
 @pass_session
-def psbt(session: Session, proposal_id: str, out: Path | None, codes: Show) -> None:
+def psbt(session: Session, proposal_id: str, out: Path | None, psbt_version: int | None, codes: Show) -> None:
     """Write the signing request of an approved proposal, with the receipts that came in since; or show it as
     QR codes.
     """
@@ -213,7 +218,7 @@ def psbt(session: Session, proposal_id: str, out: Path | None, codes: Show) -> N
         check_terminal(session)
     coordinator = session.open()
     row, written, data = _write_request(
-        session, coordinator, proposal_id, out, to_file=out is not None or not codes.wanted
+        session, coordinator, proposal_id, out, psbt_version, to_file=out is not None or not codes.wanted
     )
     show_codes(session, data, Kind.PSBT, codes, row.id)
     if written is not None:
@@ -235,7 +240,13 @@ def psbt(session: Session, proposal_id: str, out: Path | None, codes: Show) -> N
 
 
 def _write_request(
-    session: Session, coordinator: Coordinator, proposal_id: str, out: Path | None, *, to_file: bool = True
+    session: Session,
+    coordinator: Coordinator,
+    proposal_id: str,
+    out: Path | None,
+    psbt_version: int | None,
+    *,
+    to_file: bool = True,
 ) -> tuple[ProposalRow, Path | None, bytes]:
     """Make the request where it is not made yet, and write it; the file, if any, and its bytes."""
     from falconer_online.files import write_out
@@ -244,7 +255,7 @@ def _write_request(
     with session.busy("judging and signing the request"):
         row = build(coordinator, proposal_id)
     target = out or Path(f"{row.id}.psbt")
-    data = export(coordinator, row)
+    data = export(coordinator, row, psbt_version or 0)
     # sent before written: a file that exists must never belong to a proposal that counts as unseen
     row = mark_sent(coordinator, row.id)
     if not to_file:
