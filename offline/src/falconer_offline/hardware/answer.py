@@ -26,7 +26,8 @@ _REMEDY = (
     "nothing of it was used; do not sign with this device again before you know why, and see docs/hardware.md"
 )
 
-_FINAL = frozenset({InputType.FINAL_SCRIPTSIG, InputType.FINAL_SCRIPTWITNESS})
+_ADDED = frozenset({InputType.PARTIAL_SIG, InputType.TAP_KEY_SIG, InputType.SIGHASH_TYPE})
+"""What a signer adds to an input. Coldcard writes down the type that it signed with: judged with its signature."""
 
 
 def signatures_of(
@@ -41,6 +42,8 @@ def signatures_of(
             `device-signed-partly`, `device-nonce-repeated`.
     """
     back = _parsed(answer)
+    if not positions:
+        raise ValueError("a device without a key in the wallet is not asked")
     if back.tx.serialize_stripped() != given.tx.serialize_stripped():
         raise VerificationError(
             "device-changed-transaction",
@@ -88,13 +91,10 @@ def _check_map(where: str, ours: Mapping[bytes, bytes], theirs: Mapping[bytes, b
     for key, value in ours.items():
         if theirs.get(key) != value:
             raise _changed(f"field {key[:1].hex()} of {where}")
+    allowed = _ADDED if where.startswith("input") else frozenset()
     for key in theirs.keys() - ours.keys():
-        if not where.startswith("input") or key[0] not in {
-            InputType.PARTIAL_SIG,
-            InputType.TAP_KEY_SIG,
-            *_FINAL,
-        }:
-            raise _changed(f"a field {key[:1].hex()} that it added to {where}")
+        if key[0] not in allowed:
+            raise _changed(f"{where}: it added a field {key[:1].hex()}")
 
 
 def _changed(what: str) -> VerificationError:
@@ -113,8 +113,8 @@ def _of_input(item: VerifiedInput, fields: PsbtInput, positions: Collection[int]
         made[item.scripts.signing_keys[0]] = fields.tap_key_sig
     elif item.kind is InputKind.TAPROOT and made:
         raise _wrong_key(item, "an ECDSA signature, and the coin is one of taproot")
-    if fields.final_script_sig is not None or fields.final_script_witness is not None:
-        raise _changed(f"input {item.index}: it finished what it had only to sign")
+    if fields.sighash_type not in {None, item.sighash}:
+        raise _sighash(item)
     own = {item.scripts.signing_keys[position] for position in positions}
     for key, signature in made.items():
         if key not in own:
@@ -128,18 +128,22 @@ def _check_signature(item: VerifiedInput, key: bytes, signature: bytes) -> None:
         check_signature(item, key, signature)
     except FalconerError as refused:
         if refused.rule == "signature-sighash-not-all":
-            raise VerificationError(
-                "device-sighash",
-                f"the device signed input {item.index} with another sighash byte than the one that commits to everything",
-                remedy=_REMEDY,
-                input=item.index,
-            ) from refused
+            raise _sighash(item) from refused
         raise VerificationError(
             "device-signature-invalid",
             f"the device's signature on input {item.index} does not verify for this transaction",
             remedy=_REMEDY,
             input=item.index,
         ) from refused
+
+
+def _sighash(item: VerifiedInput) -> VerificationError:
+    return VerificationError(
+        "device-sighash",
+        f"the device signed input {item.index} with another sighash type than the one that commits to everything",
+        remedy=_REMEDY,
+        input=item.index,
+    )
 
 
 def _wrong_key(item: VerifiedInput, what: str) -> VerificationError:
