@@ -27,14 +27,14 @@ def main() -> int:
         "-m", dest="expression", default="not slow and not node", help="which tests, as pytest's -m"
     )
     options = parser.parse_args()
+    from tests.mutation import kills, score
+
+    if options.command == "check":
+        problems = [*kills.problems(), *score.problems()]
+        print(*problems, sep="\n")
+        return 1 if problems else 0
     if options.command == "kills":
-        from tests.mutation import kills
-
-        return kills.run(
-            options.paths or ["tests/shared", "tests/offline", "tests/online"], options.expression, options.id
-        )
-    from tests.mutation import score
-
+        return kills.run(options.paths or list(kills.PATHS), options.expression, options.id)
     return score.run(options.module, options.paths, options.expression, everything=options.all)
 
 

@@ -17,6 +17,7 @@ from tests.mutation.sites import ROOT, check_rules, sites_of, sources
 
 FOLDER = ROOT / "tests/mutation"
 KILLS = FOLDER / "kills.txt"
+PATHS = ("tests/shared", "tests/attacks", "tests/offline", "tests/online")
 CACHE = FOLDER / ".cache/kills.json"
 HEAD = "# id, site, and a test that fails when the refusal is taken away there\n"
 
@@ -171,6 +172,14 @@ def problems() -> list[str]:
     excused = unkilled()
     for site, rule in sorted(wanted() - set(kills) - set(excused)):
         found.append(f"{rule} at {site}: no test is known to fail without it")
+    at = {site for site, _ in {**kills, **excused}}
+    for module in sources():
+        # one id is enough where others decide under which id is refused: what the place does is the same for all
+        found += [
+            f"{site.name}: no test is known to fail without it"
+            for site in sites_of(module)
+            if site.refuses and not site.rules and site.name not in at
+        ]
     for site, rule in sorted(set(kills) - kept):
         found.append(f"{rule} at {site}: is no refusal any more")
     for site, rule in sorted(set(excused) - stands(excused)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,9 +30,13 @@ from tests.mutation.sites import ROOT, sources
 PACKAGE = "falconer_shared."
 SCORE, SURVIVORS = FOLDER / "score.txt", FOLDER / "survivors.txt"
 CACHE = FOLDER / ".cache/score.json"
-PATHS = tuple(
-    f"tests/shared/{name}"
-    for name in ("approval", "exchange", "hostile", "policy", "psbt", "roles", "verify")
+PATHS = (
+    *(
+        f"tests/shared/{name}"
+        for name in ("approval", "exchange", "hostile", "policy", "psbt", "roles", "verify")
+    ),
+    "tests/shared/test_bounds.py",
+    "tests/attacks",
 )
 SECONDS = 40.0
 """What the tests of one mutant may take together, as measured without it; slower ones beyond that are not asked."""
@@ -223,7 +228,9 @@ def _around(done: Run, source: Source, mutant: Mutant) -> set[str]:
                 chosen[bool(words & names) or node is statement] |= done.facts.lines.get(
                     (source.module, line), set()
                 )
-    return chosen[True] or chosen[False]
+    spoken = re.compile(rf"\b({'|'.join(sorted(filter(None, names))) or '(?!)'})\b")
+    speaking = {test for test in done.facts.seconds if spoken.search(done.source_of(test))}
+    return (chosen[True] or chosen[False]) | speaking
 
 
 # The process of its own

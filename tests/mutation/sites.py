@@ -69,10 +69,14 @@ def _knowledge() -> tuple[dict[str, str], dict[str, int]]:
 
 @dataclass(frozen=True)
 class Site:
-    """One place; `rules` are the ids that stand in it as text, none where another place decides."""
+    """One place; `rules` are the ids that stand in it as text, none where another place decides.
+
+    `refuses` is false of `raise ValueError(...)` and its like, which are no refusals.
+    """
 
     name: str
     rules: tuple[str, ...]
+    refuses: bool = True
 
 
 def sites_of(module: str) -> list[Site]:
@@ -109,13 +113,15 @@ def _mark(tree: ast.Module, module: str) -> list[tuple[ast.AST, Site]]:
     found: list[tuple[ast.AST, Site]] = []
     counts: dict[str, int] = {}
 
-    def add(node: ast.AST, where: str, rules: tuple[str, ...]) -> None:
+    def add(node: ast.AST, where: str, rules: tuple[str, ...], *, refuses: bool = True) -> None:
         counts[where] = counts.get(where, 0) + 1
-        found.append((node, Site(f"{where}#{counts[where]}", rules)))
+        found.append((node, Site(f"{where}#{counts[where]}", rules, refuses)))
 
     for node, where, handled in _walk(tree, module, handled=False):
         if isinstance(node, ast.Raise) and node.exc is not None:
-            add(node, where, literal(node.exc))
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            name = getattr(raised, "id", getattr(raised, "attr", ""))
+            add(node, where, literal(node.exc), refuses=name in errors or not name[:1].isupper())
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Verdict":
             rules = literal(node)
             if rules:
