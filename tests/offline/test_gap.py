@@ -158,12 +158,12 @@ def test_an_answer_as_pictures(home, signer, frames, request_file, tmp_path):
 
 
 def test_an_answer_that_no_code_can_carry_is_said(home, monkeypatch, tmp_path):
-    from falconer_offline.cli.gap import Exit
+    from falconer_offline.cli.giving import CodesExit, Exit
     from falconer_shared.errors import UsageError
     from falconer_shared.transport import parts, ur
 
     codes = Show(qr_images=str(tmp_path / "pictures"))
-    way = Exit(None, False, codes, codes.choice, None, 0)
+    way = Exit(None, False, CodesExit(codes, codes.choice_for(), None, 0))
     data = b"psbt\xff" + bytes(3000)
     monkeypatch.setattr(ur, "MAX_PARTS", 3)
     with refused("qr-payload-too-large", UsageError):

@@ -58,7 +58,7 @@ def test_everything_typed() -> None:
     assert scan == Scan(True, 3, "opencv", 20, True)
     assert codes == Show(True, "d", "g", "h", "krux", "high", "12", "bbqr", "psbt")
     assert codes.written == ("d", "g", "h")
-    choice = codes.choice
+    choice = codes.choice_for()
     assert (choice.spelling, choice.density, choice.frames_per_second) == (Spelling.BBQR, 25, 12)
     assert choice.type_name == "psbt"
 

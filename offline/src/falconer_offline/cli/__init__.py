@@ -21,6 +21,7 @@ COMMANDS = {
     "key": ("keys:key", "Make, import, list Bitcoin keys; print their public halves."),
     "machine": ("setup:machine", "Show this machine's public key."),
     "policy": ("policies:policy", "Install or show the signed policy of a wallet."),
+    "qr": ("codes:qr", "Any file as QR codes, and QR codes of any dialect as a file."),
     "receipt": ("past:receipt", "Show receipts again."),
     "selfcheck": ("check:selfcheck", "Compute known answers with every part that signs or verifies."),
     "sign": ("signing:sign", "Review a signing request and sign it."),

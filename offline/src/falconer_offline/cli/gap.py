@@ -7,12 +7,10 @@ reading a file.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -21,10 +19,8 @@ from falconer_offline import emit, ingest, terminal
 from falconer_offline.cli.shell import Shell
 from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, Scan, Show, attach
 from falconer_shared.errors import UsageError
-from falconer_shared.text import safe
 
 if TYPE_CHECKING:
-    from falconer_shared.crossing.choice import Choice, Plan
     from falconer_shared.crossing.collect import State
     from falconer_shared.crossing.hands import Hands, Source
     from falconer_shared.qr.draw import Paint
@@ -40,6 +36,11 @@ PICTURE_SCALE = 8
 def scan_options(function: Callable[..., object]) -> Callable[..., object]:
     """`--scan`, `--camera N` and their kin, as one argument `scan: Scan`."""
     return attach(click, function, SCAN_FLAGS, "scan", Scan)
+
+
+def reading_options(function: Callable[..., object]) -> Callable[..., object]:
+    """As `scan_options`, for a command that reads nothing but codes."""
+    return attach(click, function, SCAN_FLAGS[1:], "scan", Scan)
 
 
 def show_options(function: Callable[..., object]) -> Callable[..., object]:
@@ -94,7 +95,7 @@ def watching(files: Sequence[str], scan: Scan) -> Iterator[tuple[Source, Callabl
     if scan.preview:
         from falconer_shared.crossing.monitor import Monitor
 
-        write = _writer(terminal.drawing_stream(aside=True))
+        write = writer(terminal.drawing_stream(aside=True))
         with Monitor(write, *terminal.size(), time.sleep) as monitor:
             yield scan.source(files, monitor.preview), monitor.at
         return
@@ -106,7 +107,7 @@ def watching(files: Sequence[str], scan: Scan) -> Iterator[tuple[Source, Callabl
         yield scan.source(files), tell
 
 
-def _writer(stream: IO[str]) -> Callable[[str], None]:
+def writer(stream: IO[str]) -> Callable[[str], None]:
     def write(text: str) -> None:
         stream.write(text)
         stream.flush()
@@ -121,7 +122,7 @@ def paint() -> Paint:
     return Paint.DARK if os.environ.get("NO_COLOR") else Paint.COLOURS
 
 
-def _check_drawing() -> None:
+def check_drawing() -> None:
     """Accept a machine that can draw, without loading what draws.
 
     Raises:
@@ -148,12 +149,12 @@ def print_code(shell: Shell, text: str) -> None:
     columns, lines = terminal.size()
     wide, high = terminal_size(code.version)
     if wide > columns or high > lines - 1:
-        raise _too_small(code.version)
+        raise too_small(code.version)
     stream.write(code.terminal(paint()))
     stream.flush()
 
 
-def _too_small(version: int) -> UsageError:
+def too_small(version: int) -> UsageError:
     from falconer_shared.qr.draw import terminal_size
 
     columns, lines = terminal.size()
@@ -176,115 +177,3 @@ def write_code(path: str, text: str) -> None:
     from falconer_shared.qr.draw import draw
 
     emit.write_file(path, draw(text).png(PICTURE_SCALE))
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The ways by which an answer leaves: checked before anything is signed, used after it."""
-
-    out: str | None
-    replace: bool
-    codes: Show
-    choice: Choice
-    stream: IO[str] | None
-    version: int
-
-    @classmethod
-    def prepare(cls, shell: Shell, out: str | None, codes: Show) -> Exit:
-        """See that every way is open, and ask whether an old file may be replaced.
-
-        Raises:
-            UsageError: `usage`, `terminal-needed`, `qr-terminal-too-small`, `qr-drawing-missing`, `qr-density`,
-            `qr-rate`, `send-kind-unsupported`. StateError: `file-exists`. Declined: the file stays.
-        """
-        from falconer_shared.transport.parts import Kind
-
-        if out is None and not codes.wanted:
-            raise UsageError("usage", "say where the answer goes: --out FILE, --qr or --qr-images DIR")
-        choice = codes.choice
-        # a way that a receiver does not take is found before anything is signed
-        choice.plan(b"psbt\xff", Kind.PSBT)
-        stream, version = None, 0
-        if codes.wanted:
-            _check_drawing()
-        for name in codes.written:
-            emit.check_free(name)
-        if codes.qr:
-            from falconer_shared.qr.draw import largest_version
-
-            stream = terminal.drawing_stream(aside=shell.aside)
-            columns, lines = terminal.size()
-            version = largest_version(columns, lines - 1)  # the last line is the caption's
-            if version < LEAST_VERSION:
-                raise _too_small(LEAST_VERSION)
-        return cls(out, out is not None and terminal.may_replace(out), codes, choice, stream, version)
-
-    def give(self, data: bytes) -> str:
-        """Let a PSBT out by every way; a sentence on where it is.
-
-        Raises:
-            StateError: `file-exists`, `file-not-writable`.
-        """
-        from falconer_shared.transport.parts import Kind
-
-        places = []
-        if self.out is not None:
-            emit.write_file(self.out, data, replace=self.replace)
-            places.append(f"in {safe(self.out)}")
-        if self.codes.wanted:
-            plan = self.choice.plan(data, Kind.PSBT)
-            try:
-                places += write_codes(plan, self.codes, "signed answer")
-                if self.stream is not None:
-                    places.append(f"shown as {animate(plan, self.stream, self.version)} codes")
-            except UsageError as problem:
-                # signed it is, and signing the same request again counts once
-                problem.remedy = "sign the request again, with --out FILE, or with codes of a higher density"
-                raise
-            places[-1] += f" (SHA-256 {hashlib.sha256(data).hexdigest()})"
-        return " and ".join(places)
-
-
-def write_codes(plan: Plan, codes: Show, title: str) -> list[str]:
-    """Write the codes as the files that were asked for; where they are, in words.
-
-    Raises:
-        StateError: `file-exists`, `file-not-writable`. UsageError: `qr-payload-too-large`,
-        `qr-animation-too-long`.
-    """
-    from falconer_shared.crossing import written
-
-    places = []
-    with terminal.Progress() as progress:
-
-        def tell(done: int, total: int) -> None:
-            progress.at(done, total, f"{done} of {total} codes")
-
-        if codes.qr_images is not None:
-            sending = plan.make(plan.version)
-            emit.write_folder(codes.qr_images, dict(written.pictures(sending, tell)))
-            places.append(f"in {sending.n} pictures in {safe(codes.qr_images)}")
-        if codes.gif is not None:
-            emit.write_file(
-                codes.gif, written.animation(plan.make(plan.version), plan.frames_per_second, tell)
-            )
-            places.append(f"in {safe(codes.gif)}")
-        if codes.html is not None:
-            page = written.browser_page(title, plan.make, plan.version, plan.frames_per_second, tell)
-            emit.write_file(codes.html, page.encode("utf-8"))
-            places.append(f"in {safe(codes.html)}")
-    return places
-
-
-def animate(plan: Plan, stream: IO[str], limit: int) -> int:
-    """Show codes of at most version `limit` until a key ends it; how many were shown.
-
-    Raises:
-        UsageError: `qr-payload-too-large`, `terminal-needed`.
-    """
-    from falconer_shared.crossing.reel import Reel
-    from falconer_shared.qr.show import animate as play
-
-    reel = Reel(plan.make, plan.version, limit, terminal.size()[0])
-    with terminal.keys() as key:
-        return play(reel, _writer(stream), key, frames_per_second=plan.frames_per_second, paint=paint())

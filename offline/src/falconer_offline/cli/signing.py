@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from falconer_offline import ingest, report, terminal
-from falconer_offline.cli import gap
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell, tell
 from falconer_offline.review import Judged, ReadableRequest, judge, read_request
 from falconer_shared.crossing.options import Scan, Show
@@ -59,7 +59,7 @@ def sign(shell: Shell, psbt: tuple[str, ...], out: str | None, codes: Show, scan
     from falconer_offline.session import sign_session
 
     state = shell.state()
-    exit_ = gap.Exit.prepare(shell, out, codes)
+    exit_ = giving.Exit.prepare(shell, out, codes)
     data = _take(psbt, scan)
     selfcheck.run()
     readable: ReadableRequest | None = None
@@ -98,7 +98,9 @@ def _take(files: tuple[str, ...], scan: Scan) -> bytes:
     return gap.take(files, ingest.MAX_PSBT_FILE, "PSBT", (Kind.PSBT,), scan)
 
 
-def _keep_refusal(shell: Shell, readable: ReadableRequest, refused: FalconerError, exit_: gap.Exit) -> None:
+def _keep_refusal(
+    shell: Shell, readable: ReadableRequest, refused: FalconerError, exit_: giving.Exit
+) -> None:
     """Number, sign and write the receipt of a refusal, if the person opens the machine key for it."""
     from falconer_offline.session import refuse_session
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from falconer_shared.crossing.collect import State
     from falconer_shared.crossing.hands import Hands, Source
     from falconer_shared.transport.parts import Kind, Received
+    from falconer_shared.transport.send import Sending
 
 
 def scan_options(function: Callable[..., object]) -> Callable[..., object]:
@@ -30,38 +31,42 @@ def scan_options(function: Callable[..., object]) -> Callable[..., object]:
     return attach(click, function, SCAN_FLAGS, "scan", Scan)
 
 
+def reading_options(function: Callable[..., object]) -> Callable[..., object]:
+    """As `scan_options`, for a command that reads nothing but codes."""
+    return attach(click, function, SCAN_FLAGS[1:], "scan", Scan)
+
+
 def show_options(function: Callable[..., object]) -> Callable[..., object]:
     """`--qr`, `--gif FILE` and their kin, as one argument `codes: Show`."""
     return attach(click, function, SHOW_FLAGS, "codes", Show)
 
 
-def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str) -> None:
-    """Give a payload in every way that was asked for.
+def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str, label: str = "") -> Sending:
+    """Give a payload in every way that was asked for; how it was cut in the last of them.
 
     Raises:
         UsageError: `terminal-needed`, `qr-terminal-too-small`, `qr-payload-too-large`, `qr-density`,
         `qr-rate`, `send-kind-unsupported`. StateError: `folder-exists`, what the disk says.
     """
-    plan = codes.choice.plan(payload, kind)
-    _write(session, plan, codes, title)
-    if codes.qr:
-        _animate(session, plan)
+    plan = codes.choice_for(label).plan(payload, kind)
+    sending = _write(session, plan, codes, title)
+    return _animate(session, plan) if codes.qr else sending
 
 
-def _write(session: Session, plan: Plan, codes: Show, title: str) -> None:
+def _write(session: Session, plan: Plan, codes: Show, title: str) -> Sending:
     from falconer_online.files import write_out
     from falconer_shared.crossing import written
 
+    sending = plan.make(plan.version)
     if codes.qr_images is not None:
         folder = _new_folder(Path(codes.qr_images))
-        sending = plan.make(plan.version)
         with session.progress("drawing") as progress:
             for name, picture in written.pictures(sending, progress):
                 write_out(folder / name, picture)
         session.say(f"{sending.n} pictures written: {shown(folder)}")
     if codes.gif is not None:
         with session.progress("drawing") as progress:
-            data = written.animation(plan.make(plan.version), plan.frames_per_second, progress)
+            data = written.animation(sending, plan.frames_per_second, progress)
         write_out(Path(codes.gif), data)
         session.say(f"animation written: {shown(Path(codes.gif))}")
     if codes.html is not None:
@@ -69,6 +74,7 @@ def _write(session: Session, plan: Plan, codes: Show, title: str) -> None:
             page = written.browser_page(title, plan.make, plan.version, plan.frames_per_second, progress)
         write_out(Path(codes.html), page.encode("utf-8"))
         session.say(f"page written: {shown(Path(codes.html))}")
+    return sending
 
 
 def _new_folder(folder: Path) -> Path:
@@ -103,7 +109,7 @@ def check_terminal(session: Session) -> tuple[int, int]:
     return size.columns, size.lines
 
 
-def _animate(session: Session, plan: Plan) -> None:
+def _animate(session: Session, plan: Plan) -> Sending:
     from falconer_shared.crossing.reel import Reel
     from falconer_shared.qr.draw import Paint, largest_version
     from falconer_shared.qr.show import animate
@@ -117,6 +123,7 @@ def _animate(session: Session, plan: Plan) -> None:
             reel, _writer(session.people), key, frames_per_second=plan.frames_per_second, paint=paint
         )
     session.say(f"{count} codes shown; SHA-256 of what they hold: {reel.sending.digest}")
+    return reel.sending
 
 
 def _writer(stream: IO[str]) -> Callable[[str], None]:
@@ -192,12 +199,12 @@ def scan_all(session: Session, scan: Scan, files: Sequence[Path]) -> tuple[Recei
     """
     from falconer_shared.crossing.collect import receive_all
 
-    with _watching(session, scan, [str(file) for file in files]) as (source, tell):
+    with watching(session, scan, [str(file) for file in files]) as (source, tell):
         return receive_all(source, hands(), tell)
 
 
 @contextmanager
-def _watching(
+def watching(
     session: Session, scan: Scan, names: Sequence[str]
 ) -> Iterator[tuple[Source, Callable[[State], None]]]:
     """Where to scan, and how the person sees it: a bar; with `--preview`, the pictures."""

@@ -138,7 +138,8 @@ def show(session: Session, name: str | None, codes: Show) -> None:
     if installed is None:
         raise StateError("policy-not-installed", f"no policy is installed for wallet {row.name}")
     policy = installed.policy
-    show_codes(session, join(installed.signed), Kind.BYTES, codes, f"policy {installed.policy.version}")
+    if codes.wanted:
+        show_codes(session, join(installed.signed), Kind.BYTES, codes, f"policy {installed.policy.version}")
     session.say(policy.text.decode("ascii"))
     for line in explain(policy, k=wallet.threshold, n=wallet.size):
         session.say(line)

@@ -220,7 +220,8 @@ def psbt(session: Session, proposal_id: str, out: Path | None, psbt_version: int
     row, written, data = _write_request(
         session, coordinator, proposal_id, out, psbt_version, to_file=out is not None or not codes.wanted
     )
-    show_codes(session, data, Kind.PSBT, codes, row.id)
+    if codes.wanted:
+        show_codes(session, data, Kind.PSBT, codes, row.id)
     if written is not None:
         session.next(f"falconer-offline sign {shown(written)} --out answer.psbt")
     else:

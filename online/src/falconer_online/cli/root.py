@@ -195,6 +195,12 @@ _GROUPS = (
         },
     ),
     LazyGroup(
+        module="qr",
+        name="qr",
+        help_text="Any file as QR codes, and QR codes of any dialect as a file.",
+        table={"show": "Show a file as QR codes.", "scan": "Read QR codes; --what says what they are."},
+    ),
+    LazyGroup(
         module="receipt",
         name="receipt",
         help_text="Receipts: what signer machines say they did.",

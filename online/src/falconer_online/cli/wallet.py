@@ -127,12 +127,15 @@ def list_(session: Session) -> None:
 @pass_session
 def show(session: Session, name: str | None, codes: Show) -> None:
     """One wallet: keys, threshold, id, first addresses; as QR codes for falconer-offline wallet register --scan."""
-    from falconer_shared.transport.parts import Kind
-
     coordinator = session.open()
     with coordinator.store.read() as view:
         wallet = coordinator.wallet(view.wallet(name))
-    show_codes(session, f"{wallet.descriptor_text}\n".encode("ascii"), Kind.DESCRIPTOR, codes, wallet.name)
+    if codes.wanted:
+        from falconer_shared.transport.parts import Kind
+        from falconer_shared.wallet.formats import Form, render
+
+        data = render(wallet, Form(codes.choice_for().form().value), wallet.name)
+        show_codes(session, data, Kind.DESCRIPTOR, codes, wallet.name, wallet.name)
     _say_wallet(session, wallet)
     session.result(_wallet_json(wallet))
 

@@ -139,9 +139,8 @@ class Show:
         """The files and folders that are to be made."""
         return tuple(name for name in (self.qr_images, self.gif, self.html) if name is not None)
 
-    @property
-    def choice(self) -> Choice:
-        """How the codes are cut.
+    def choice_for(self, label: str = "") -> Choice:
+        """How the codes are cut. `label` is the name of a wallet, for dialects that carry one.
 
         Raises:
             UsageError: `qr-density`, `qr-rate`.
@@ -155,6 +154,7 @@ class Show:
             density=parse_density(self.density),
             frames_per_second=parse_rate(self.fps),
             type_name=self.ur_type,
+            label=label,
         )
 
 
