@@ -153,15 +153,15 @@ class Draft:
                 *(list(each.fields) for each in self.outputs),
             ]
         first: wire.Map = [
-            (b"\x02", struct.pack("<I", self.version & 0xFFFFFFFF)), (b"\x03", struct.pack("<I", self.locktime)),
+            (b"\x02", wire.u32(self.version)), (b"\x03", wire.u32(self.locktime)),
             (b"\x04", wire.size(len(self.inputs))), (b"\x05", wire.size(len(self.outputs))),
             (b"\xfb", struct.pack("<I", 2)),
         ]  # fmt: skip
         return [
             [*first, *self.globals, *ours],
             *(
-                [*each.fields, (b"\x0e", each.txid), (b"\x0f", struct.pack("<I", each.vout)),
-                 (b"\x10", struct.pack("<I", each.sequence))]
+                [*each.fields, (b"\x0e", each.txid), (b"\x0f", wire.u32(each.vout)),
+                 (b"\x10", wire.u32(each.sequence))]
                 for each in self.inputs
             ),
             *(

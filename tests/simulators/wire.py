@@ -32,6 +32,11 @@ def size(value: int) -> bytes:
     return b"\xfe" + struct.pack("<I", value)
 
 
+def u32(value: int) -> bytes:
+    """Four bytes, little endian; of a number that does not fit, what is left of it."""
+    return struct.pack("<I", value & 0xFFFFFFFF)
+
+
 def sized(data: bytes) -> bytes:
     return size(len(data)) + data
 
@@ -51,12 +56,12 @@ def transaction(
     locktime: int,
 ) -> bytes:
     """Without witnesses and with empty scriptSigs; inputs are (txid as hashed, vout, sequence), outputs (satoshis, script)."""
-    spends = [txid + struct.pack("<I", vout) + b"\x00" + struct.pack("<I", seq) for txid, vout, seq in inputs]
+    spends = [txid + u32(vout) + b"\x00" + u32(seq) for txid, vout, seq in inputs]
     pays = [struct.pack("<Q", sats & (1 << 64) - 1) + sized(script) for sats, script in outputs]
     return b"".join(
         (
-            struct.pack("<I", version & 0xFFFFFFFF), size(len(spends)), *spends,
-            size(len(pays)), *pays, struct.pack("<I", locktime),
+            u32(version), size(len(spends)), *spends,
+            size(len(pays)), *pays, u32(locktime),
         )
     )  # fmt: skip
 
