@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from falconer_offline import ingest
+from falconer_shared import files
 from falconer_shared.errors import Malformed, StateError
 from tests.support.refusal import refused
 
@@ -62,14 +63,14 @@ def test_a_sparse_terabyte_costs_nothing(tmp_path):
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     (tmp_path / "f").write_bytes(b"x")
-    real = ingest._read
+    real = files.read_up_to
 
     def growing(descriptor, limit):
         with (tmp_path / "f").open("ab") as file:
             file.write(b"y" * 200)
         return real(descriptor, limit)
 
-    monkeypatch.setattr(ingest, "_read", growing)
+    monkeypatch.setattr(files, "read_up_to", growing)
     with refused("file-too-large", Malformed):
         ingest.read_file(str(tmp_path / "f"), 100, "PSBT")
 

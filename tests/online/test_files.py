@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import threading
@@ -20,8 +21,9 @@ from falconer_online.files import (
     make_private_directory,
     read_file,
     write_file,
+    write_out,
 )
-from falconer_shared.errors import DeviceError, Malformed, StateError
+from falconer_shared.errors import Declined, DeviceError, Malformed, StateError
 from falconer_shared.sshsig.signature import SshSignature, verify
 from tests.support.refusal import refused
 from tests.support.ssh_keygen import KeyFile, accepts
@@ -181,3 +183,47 @@ def test_signing_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", "/nonexistent")
     with refused("ssh-keygen-missing", DeviceError):
         ssh_keygen.sign(tmp_path / "nokey", b"x", "n")
+
+
+class Answer(io.StringIO):
+    """A terminal at which somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_a_command_writes_replaces_nothing_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target = tmp_path / "out"
+    write_out(target, b"one")
+    monkeypatch.setattr("sys.stderr", Answer())
+    monkeypatch.setattr("sys.stdin", Answer("no\n"))
+    before = target.stat().st_ino
+    write_out(target, b"one")  # the same again: nothing to ask, nothing to write
+    assert target.stat().st_ino == before
+    with refused("person-declined", Declined):
+        write_out(target, b"two")
+    assert target.read_bytes() == b"one"
+    monkeypatch.setattr("sys.stdin", Answer("yes\n"))
+    write_out(target, b"two")
+    assert target.read_bytes() == b"two"
+
+
+def test_a_script_is_taken_at_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    target = tmp_path / "out"
+    write_out(target, b"one")
+    write_out(target, b"two")
+    assert target.read_bytes() == b"two"
+
+
+def test_a_stick_without_hard_links_takes_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """FAT knows none; a file that is there stays there."""
+
+    def no_links(*_args: object, **_named: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    write_file(tmp_path / "new", b"x", replace=False)
+    assert (tmp_path / "new").read_bytes() == b"x"
+    with refused("file-exists", StateError):
+        write_file(tmp_path / "new", b"y", replace=False)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import secrets
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from falconer_shared.errors import FalconerError, Malformed, StateError
+from falconer_shared import files
+from falconer_shared.errors import Declined, StateError
+from falconer_shared.files import disk_error, read_file
 from falconer_shared.text import safe
+
+__all__ = [
+    "MAX_PSBT_FILE",
+    "MAX_TEXT_FILE",
+    "check_private",
+    "disk_error",
+    "exclusive",
+    "make_private_directory",
+    "read_file",
+    "write_file",
+    "write_out",
+]
 
 MAX_PSBT_FILE = 16 * 1024 * 1024
 """Bytes of a PSBT file (DESIGN section 7)."""
@@ -55,88 +68,34 @@ def check_private(path: Path) -> None:
         )
 
 
-def read_file(path: Path, limit: int, what: str) -> bytes:
-    """The bytes of a regular file that a person named, at most `limit`. A link is not followed, and a FIFO not waited for: such
-    files come on a stick that somebody else wrote (A112, A113).
-
-    Raises:
-        StateError: `file-unreadable`. Malformed: `file-not-regular`, `file-too-large`.
-    """
-    try:
-        # without waiting: opening a FIFO would block until somebody writes
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _not_regular(path, what)
-            with os.fdopen(descriptor, "rb", closefd=False) as stream:
-                data = stream.read(limit + 1)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise _not_regular(path, what) from None
-        raise StateError(
-            "file-unreadable",
-            f"{what} {safe(str(path))} cannot be read: {safe(error.strerror or str(error))}",
-        ) from None
-    if len(data) > limit:
-        raise Malformed(
-            "file-too-large", f"{what} {safe(str(path))} has more than {limit} bytes", limit=limit
-        )
-    return data
-
-
-def _not_regular(path: Path, what: str) -> Malformed:
-    return Malformed(
-        "file-not-regular",
-        f"{what} {safe(str(path))} is a link, a folder, a FIFO or a device",
-        remedy="name the file itself",
-    )
-
-
 def write_file(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
-    """Write a file so that after a crash the old one or the whole new one is there.
+    """Write a file of the coordinator's own, so that after a crash the old one or the whole new one is there.
 
     Raises:
         StateError: `file-exists` (with `replace=False`), `disk-full`, `file-not-writable`.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if replace:
-                temporary.replace(path)
-            else:
-                # unlike a rename, a link never replaces what is there
-                os.link(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except FileExistsError:
-        raise StateError("file-exists", f"{safe(str(path))} is there already and is not replaced") from None
-    except OSError as error:
-        raise disk_error(path, error) from None
+    files.write_file(path, data, replace=replace, mode=mode)
 
 
-def disk_error(path: Path, error: OSError) -> FalconerError:
-    """The refusal for a disk that does not take what is written."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StateError(
-            "disk-full",
-            f"no space left for {safe(str(path))}; nothing was changed",
-            remedy="free space and repeat",
-        )
-    return StateError(
-        "file-not-writable", f"{safe(str(path))} cannot be written: {safe(error.strerror or str(error))}"
-    )
+def write_out(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write what a command was asked to put there. Over a file that holds anything else only once the person at the
+    terminal agreed; a script, which nobody can ask, is taken at its word.
+
+    Raises:
+        Declined: `person-declined`. StateError: `file-exists`, `disk-full`, `file-not-writable`.
+    """
+    replace = not files.holds(path, data) and files.exists(path)
+    if replace and sys.stdin.isatty() and sys.stderr.isatty():
+        sys.stderr.write(f"{safe(str(path))} exists and holds something else. Replace it? Type yes: ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip() != "yes":
+            raise Declined(
+                "person-declined",
+                f"{safe(str(path))} was left as it is",
+                remedy="name another file with --out",
+            )
+    if replace or not files.exists(path):
+        files.write_file(path, data, replace=replace, mode=mode)
 
 
 @contextmanager

@@ -21,10 +21,10 @@ def import_env(session: Session, file: Path, out: Path) -> None:
     settings of falconer are listed; values are never shown.
     """
     from falconer_online.env_file import config_text, read, settings_of
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
 
     found = settings_of(read(read_file(file, MAX_TEXT_FILE, "the environment file")))
-    write_file(out, config_text(found).encode())
+    write_out(out, config_text(found).encode())
     session.say(f"{len(found.values)} settings taken over: {shown(out)}")
     if found.left:
         session.say()

@@ -30,14 +30,14 @@ FORMATS = ("descriptor", "core", "sparrow", "coldcard", "bluewallet-multisig-txt
 def export(session: Session, name: str | None, form: str, out: Path | None) -> None:
     """A wallet's public data as another program reads it. It shows every coin and spends none: keep it private."""
     from falconer_online.exporting import export as do_export
-    from falconer_online.files import write_file
+    from falconer_online.files import write_out
 
     coordinator = session.open()
     with coordinator.store.read() as view:
         wallet = coordinator.wallet(view.wallet(name))
     text = do_export(wallet, form)
     if out is not None:
-        write_file(out, text.encode("ascii"), mode=0o600)
+        write_out(out, text.encode("ascii"), mode=0o600)
         session.say(f"written: {shown(out)}")
         session.say("Compare the first addresses there:")
         for index in range(3):

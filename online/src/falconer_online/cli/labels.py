@@ -78,7 +78,7 @@ def import_(session: Session, source: Path) -> None:
 @pass_session
 def export(session: Session, out: Path | None) -> None:
     """All labels as a BIP 329 file (JSON lines), for other wallets."""
-    from falconer_online.files import write_file
+    from falconer_online.files import write_out
     from falconer_online.labels import label_json, write
 
     coordinator = session.open()
@@ -86,7 +86,7 @@ def export(session: Session, out: Path | None) -> None:
         rows = view.labels()
     data = write(rows)
     if out is not None:
-        write_file(out, data, mode=0o600)
+        write_out(out, data, mode=0o600)
         session.say(f"{len(rows)} labels written: {shown(out)}")
     elif data:
         session.say(data.decode("ascii").rstrip("\n"))

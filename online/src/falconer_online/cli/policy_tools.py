@@ -275,7 +275,7 @@ def import_env(session: Session, file: Path, out: Path, network: str | None, wal
     from falconer_online.config import find_home
     from falconer_online.coordinator import Coordinator
     from falconer_online.env_file import policy_text, read, rules_of
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_file
+    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
     from falconer_shared.bitcoin.network import Network
 
     coordinator = Coordinator.open(find_home()) if find_home().config_file.exists() else None
@@ -288,7 +288,7 @@ def import_env(session: Session, file: Path, out: Path, network: str | None, wal
             "network-missing", "there is no coordinator to say which network it is", remedy="--network NAME"
         )
     found = rules_of(read(read_file(file, MAX_TEXT_FILE, "the environment file")), chosen)
-    write_file(out, policy_text(found, _head(coordinator, chosen, wallet)).encode())
+    write_out(out, policy_text(found, _head(coordinator, chosen, wallet)).encode())
     session.say(f"{len(found.rules)} rules and {len(found.addresses)} addresses taken over: {shown(out)}")
     for note in found.notes:
         session.say(f"note: {note}")
