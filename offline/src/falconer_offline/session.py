@@ -1,21 +1,24 @@
 """One signing session, in its one order.
 
-    read once → judge → page and confirmation → machine key → reservation on disk → Bitcoin keys → signatures,
-    verified → journal and receipt on disk → answer file
+    read once → judge → page and confirmation → (devices found) → machine key → reservation on disk → (devices sign) →
+    Bitcoin keys → signatures, verified → journal and receipt on disk → answer file
 
 Whatever stops the process leaves nothing changed before the reservation, and the reservation in the journal
 after it: it then counts as spent, since nobody knows whether a signature was made. Only a session that itself
-stopped before a signature takes it back. `after_step` is told each step as it is done; nothing else depends
-on it.
+stopped before a signature takes it back; one that showed the transaction to a device never does, whatever the
+device says. Devices sign first, and what speaks to them is gone before a Bitcoin key of this machine is unlocked.
+
+`after_step` is told each step as it is done; nothing else depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from falconer_offline import PROGRAM
+from falconer_offline.hardware.desk import Devices
 from falconer_offline.keys.private import PrivateNode
 from falconer_offline.review import (
     Judged,
@@ -36,6 +39,7 @@ from falconer_shared.exchange.lines import RuleLine
 from falconer_shared.exchange.receipt import MAX_REFUSALS, Receipt, SignedReceipt
 from falconer_shared.exchange.response import build_response
 from falconer_shared.psbt.parse import UntrustedPsbt
+from falconer_shared.verify.signatures import SignatureVerifiedPsbt, merge
 from falconer_shared.wallet.ownership import OwnPlace
 
 MAX_REVIEW_SECONDS = 3600
@@ -61,24 +65,35 @@ class Answer:
     state: State
 
 
-def own_keys(state: State, judged: Judged) -> Mapping[int, records.KeyRecord]:
-    """The keys that this machine signs with: its own of the wallet, lowest positions first, no more than a
-    quorum needs.
+def own_keys(state: State, judged: Judged, chosen: Sequence[str] = ()) -> Mapping[int, records.KeyRecord]:
+    """The keys that this machine signs with: those that were `chosen` by name, or else its own of the wallet, those in
+    devices only where it has no others, lowest positions first, no more than a quorum needs.
 
     Raises:
-        StateError: `wallet-without-own-key`.
+        StateError: `wallet-without-own-key`, `signer-not-of-wallet`.
     """
     wallet = judged.readable.wallet
-    ours = [holder for holder in records.holders(state, wallet.wallet_id) if holder.key is not None]
+    ours = {
+        holder.position: records.key(state, holder.key)
+        for holder in records.holders(state, wallet.wallet_id)
+        if holder.key is not None
+    }
     if not ours:
         raise StateError(
             "wallet-without-own-key", f"none of the keys of wallet '{wallet.name}' is on this machine"
         )
-    return {
-        holder.position: records.key(state, holder.key)
-        for holder in ours[: wallet.threshold]
-        if holder.key is not None
-    }
+    for name in chosen:
+        if name not in {record.name for record in ours.values()}:
+            raise StateError(
+                "signer-not-of-wallet",
+                f"key '{name}' is none of this machine's keys of wallet '{wallet.name}'",
+                remedy="wallet show names those that are; a device is recorded with hardware xpub",
+            )
+    if chosen:
+        return {position: record for position, record in ours.items() if record.name in chosen}
+    devices = records.devices(state)
+    here = [position for position, record in ours.items() if record.name not in devices]
+    return {position: ours[position] for position in (here or list(ours))[: wallet.threshold]}
 
 
 def sign_session(
@@ -88,19 +103,32 @@ def sign_session(
     ring: KeyRing,
     clock: Callable[[], int],
     after_step: Step = no_step,
+    *,
+    chosen: Sequence[str] = (),
+    desk: Devices | None = None,
 ) -> Answer:
-    """Take an accepted request to its answer.
+    """Take an accepted request to its answer. `chosen` names the keys to sign with; `desk` is where devices are.
 
     Raises:
         Declined: the person did not confirm. SecretError: a key did not open; the reservation is then taken
         back. StateError: `review-too-old`; the state was changed meanwhile or cannot be written. FalconerError:
-        what `judge` raises when the request is no longer acceptable.
+        what `judge` raises when the request is no longer acceptable. DeviceError, VerificationError: what a device did.
     """
-    wanted = own_keys(state, judged)
+    wanted = own_keys(state, judged, chosen)
+    known = records.devices(state)
+    on_devices = {position: key.fingerprint for position, key in wanted.items() if key.name in known}
+    if on_devices and desk is None:
+        raise ValueError("a key in a device, and no way to it")
     reviewed = review(judged, state, person)
     after_step("reviewed")
+    if desk is not None and on_devices:
+        # before the first secret is read, after which no process can be started
+        desk.find(reviewed.verified, on_devices)
+        after_step("devices-found")
     machine = ring.machine(state)
-    openers = {position: ring.prepare(record) for position, record in wanted.items()}
+    openers = {
+        position: ring.prepare(record) for position, record in wanted.items() if position not in on_devices
+    }
     after_step("secrets-asked")
     now = clock()
     _judge_again(state, judged, now)
@@ -114,16 +142,24 @@ def sign_session(
         step=after_step,
     )
     after_step("reserved")
+    signed: list[SignatureVerifiedPsbt] = []
+    if desk is not None and on_devices:
+        signed.append(desk.sign(reviewed, reservation))
+        desk.close()
+        _judge_again(state, judged, clock())
+        after_step("devices-signed")
     try:
         keys = {position: unlock() for position, unlock in openers.items()}
         # a passphrase that was mistyped is asked for again, for as long as the person takes
         _judge_again(state, judged, clock())
     except FalconerError as refused:
         # nothing was signed yet, so no signature exists: the one case in which a reservation may go
-        journal.release(reservation, machine, clock(), refused.rule, step=after_step)
+        if not signed:
+            journal.release(reservation, machine, clock(), refused.rule, step=after_step)
         raise
     after_step("unlocked")
-    signed = sign(reviewed, reservation, keys)
+    if keys:
+        signed.append(sign(reviewed, reservation, keys))
     del keys, openers
     after_step("signed")
     receipt, after = journal.conclude(
@@ -143,7 +179,9 @@ def sign_session(
         step=after_step,
     )
     after_step("concluded")
-    answer = build_response(judged.verified.tx, signed.signatures, receipt, judged.readable.psbt.version)
+    answer = build_response(
+        judged.verified.tx, merge(*signed).signatures, receipt, judged.readable.psbt.version
+    )
     return Answer(answer, receipt, after)
 
 

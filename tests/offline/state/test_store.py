@@ -76,7 +76,7 @@ def test_a_gap_in_the_journal_is_named(office):
         office.state()
 
 
-@pytest.mark.parametrize("pragma", ["user_version = 2", "application_id = 1"])
+@pytest.mark.parametrize("pragma", ["user_version = 3", "application_id = 1"])
 def test_another_format_is_refused_by_name(office, pragma):
     edit(office, f"PRAGMA {pragma}")
     with refused("state-format-unknown", AuditError):

@@ -43,6 +43,19 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A key of ours that lives in a hardware wallet. `kind` is HWI's name for it; `xpubs` are those that it gave here, by
+    path (`84h/1h/0h`). Nothing of it is secret.
+    """
+
+    name: str
+    fingerprint: str
+    kind: str
+    model: str
+    xpubs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who holds one key of a wallet: `key` names ours, None where it is somebody else's. `who` is what the
     person answered.
@@ -106,6 +119,21 @@ def key(state: State, name: str) -> KeyRecord:
         f"there is no key '{safe(name, 64)}' here",
         remedy="falconer-offline key list shows them",
     )
+
+
+def devices(state: State) -> Mapping[str, DeviceRecord]:
+    """Our keys that live in hardware wallets, by name."""
+    fingerprints = {record.name: record.fingerprint for record in keys(state)}
+    xpubs: dict[str, dict[str, str]] = {}
+    for name, path, xpub in state.rows.get("device_xpubs", ()):
+        xpubs.setdefault(_text(name), {})[_text(path)] = _text(xpub)
+    found: dict[str, DeviceRecord] = {}
+    for row in state.rows.get("devices", ()):
+        name, kind, model = map(_text, row)
+        if name not in fingerprints:
+            raise AuditError("state-tampered", f"device '{safe(name, 64)}' is none of the keys")
+        found[name] = DeviceRecord(name, fingerprints[name], kind, model, xpubs.get(name, {}))
+    return found
 
 
 def wallets(state: State) -> tuple[RegisteredWallet, ...]:

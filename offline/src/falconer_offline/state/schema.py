@@ -16,7 +16,10 @@ from falconer_shared.canonical import Writer
 from falconer_shared.errors import AuditError
 
 FORMAT = 1
-"""`user_version` of the file. Another number is refused; a migration will be a command of its own."""
+"""`user_version` of a new file. Numbers other than this and the next are refused."""
+
+FORMAT_WITH_DEVICES = 2
+"""Of a file that holds the tables of hardware wallets too: a state becomes one when it is told of its first device."""
 
 APPLICATION_ID = 0x46414C43
 """`FALC`, so that another program's database is named as such."""
@@ -62,6 +65,17 @@ TABLES: Mapping[str, str] = {
 }
 """Name → statement, in the order of the root text."""
 
+DEVICE_TABLES: Mapping[str, str] = {
+    "devices": (
+        "CREATE TABLE devices (key TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL) STRICT, WITHOUT ROWID"
+    ),
+    "device_xpubs": (
+        "CREATE TABLE device_xpubs (key TEXT NOT NULL, path TEXT NOT NULL, xpub TEXT NOT NULL, PRIMARY KEY (key, path))"
+        " STRICT, WITHOUT ROWID"
+    ),
+}
+"""The same, behind those above, of a state that knows a device. Nothing in them is secret."""
+
 ROOT_TABLE = "CREATE TABLE root (one INTEGER PRIMARY KEY CHECK (one = 1), text BLOB NOT NULL, signature BLOB NOT NULL) STRICT"
 
 
@@ -81,17 +95,34 @@ def check_shape(connection: sqlite3.Connection) -> None:
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if (application, version) != (APPLICATION_ID, FORMAT):
+    if application != APPLICATION_ID or version not in {FORMAT, FORMAT_WITH_DEVICES}:
         raise AuditError(
             "state-format-unknown",
-            f"the state file is of application {application:08x} and format {version}, not {APPLICATION_ID:08x} and {FORMAT}",
+            f"the state file is of application {application:08x} and format {version}, not {APPLICATION_ID:08x} and {FORMAT} or"
+            f" {FORMAT_WITH_DEVICES}",
             remedy="use the program version that wrote it",
         )
     found = {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-    if found != {*TABLES.values(), ROOT_TABLE}:
+    if found != {*_tables(version).values(), ROOT_TABLE}:
         raise AuditError(
             "state-tampered", "the state file holds other tables, views or triggers than this program made"
         )
+
+
+def add_device_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of hardware wallets, where they are not there yet. Inside a change, so that the root covers it."""
+    if _version(connection) == FORMAT:
+        connection.execute(f"PRAGMA user_version = {FORMAT_WITH_DEVICES}")
+        for statement in DEVICE_TABLES.values():
+            connection.execute(statement)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _tables(version: int) -> Mapping[str, str]:
+    return TABLES if version == FORMAT else {**TABLES, **DEVICE_TABLES}
 
 
 def read_rows(connection: sqlite3.Connection) -> Rows:
@@ -99,12 +130,14 @@ def read_rows(connection: sqlite3.Connection) -> Rows:
     # the table names are ours, and both kinds of table scan in the order of their primary key when asked to
     return {
         name: tuple(connection.execute(f"SELECT * FROM {name} ORDER BY {_ORDER[name]}"))  # noqa: S608
-        for name in TABLES
+        for name in _tables(_version(connection))
     }
 
 
 _ORDER = {
     "admins": "key",
+    "device_xpubs": "key, path",
+    "devices": "key",
     "facts": "name",
     "holders": "wallet_id, position",
     "indexes": "wallet_id, branch",
@@ -144,7 +177,7 @@ def root_text(rows: Rows, sequence: int) -> bytes:
     writer = Writer("falconer-state")
     writer.line("sequence", sequence)
     writer.line("journal", len(lines), head_of(lines))
-    for name in TABLES:
+    for name in rows:
         if name != "journal":  # its head covers it
             writer.line("table", name, len(rows[name]), _digest(rows[name]))
     return writer.text()

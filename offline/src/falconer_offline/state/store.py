@@ -106,6 +106,10 @@ class Change:
         """Execute one statement of ours with values."""
         self._connection.execute(statement, values)
 
+    def know_devices(self) -> None:
+        """Have the tables of hardware wallets from here on."""
+        schema.add_device_tables(self._connection)
+
     def fact(self, name: str) -> str:
         """A single fact as it is now, inside this change."""
         row = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
