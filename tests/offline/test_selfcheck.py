@@ -3,9 +3,12 @@ from __future__ import annotations
 import time
 
 import pytest
+import wallycore
+from coincurve import PrivateKey as CurveKey
 
 from falconer_offline import selfcheck
-from falconer_shared.errors import StateError, VerificationError
+from falconer_shared.bitcoin.curve import ORDER, verify_ecdsa
+from falconer_shared.errors import StateError
 from tests.support.refusal import refused
 
 
@@ -48,7 +51,32 @@ def test_a_broken_part_is_noticed(monkeypatch, name):
 def test_a_signature_that_does_not_verify_stops_everything(monkeypatch):
     real = selfcheck.PrivateNode.sign
     monkeypatch.setattr(selfcheck.PrivateNode, "sign", lambda self, digest: real(self, digest[::-1]))
-    with pytest.raises(VerificationError):
+    with refused("selfcheck-failed", StateError):
+        selfcheck.run()
+
+
+def test_an_ecdsa_signature_with_another_nonce_stops_everything(monkeypatch):
+    """Valid, low in r and the same each time: only the published one tells that its nonce is not RFC 6979's (A088)."""
+
+    def chosen(self, digest):
+        k = 1
+        while True:
+            k += 1
+            r = int.from_bytes(CurveKey(k.to_bytes(32, "big")).public_key.format()[1:], "big")
+            if r < 1 << 255:
+                break
+        s = (
+            pow(k, -1, ORDER)
+            * (int.from_bytes(digest, "big") + r * int.from_bytes(self._secret, "big"))
+            % ORDER
+        )
+        compact = r.to_bytes(32, "big") + min(s, ORDER - s).to_bytes(32, "big")
+        return bytes(wallycore.ec_sig_to_der(compact))
+
+    node = selfcheck.PrivateNode.from_seed(bytes(range(16)))
+    verify_ecdsa(node.public().pubkey, chosen(node, bytes(32)), bytes(32))
+    monkeypatch.setattr(selfcheck.PrivateNode, "sign", chosen)
+    with refused("selfcheck-failed", StateError):
         selfcheck.run()
 
 
