@@ -1,12 +1,12 @@
 """The one launcher of the offline program: nothing else here starts a process (an import contract and the
 audit hook say so).
 
-What it starts is the worker that reads pictures and the one that speaks to hardware wallets, each with a fixed
-command line, a fixed environment, two pipes and nothing else inherited. A worker sits in this program's network
-namespace, which has no interface, and puts up walls of its own. `before_secrets` is the gate: whoever unlocks a
-key passes through it first, no process is started after it, and the worker that reads pictures must be gone. The one
-for devices may live on, since it is started before any secret is there and holds none; `sign` ends it before it
-unlocks a Bitcoin key.
+What it starts is the worker that reads pictures, the one that shows a window, and the one that speaks to
+hardware wallets, each with a fixed command line, a fixed environment, two pipes and nothing else inherited. A
+worker sits in this program's network namespace, which has no interface, and puts up walls of its own.
+`before_secrets` is the gate: whoever unlocks a key passes through it first, no process is started after it, and the
+workers for pictures must be gone. The one for devices may live on, since it is started before any secret is there
+and holds none; `sign` ends it before it unlocks a Bitcoin key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING
 from falconer_offline import airgap
 from falconer_offline.hardware import wire
 from falconer_shared.errors import DeviceError
-from falconer_shared.qr.client import ENVIRONMENT, READERS, Scanner, command
+from falconer_shared.qr.client import (
+    DISPLAY_NAMES,
+    ENVIRONMENT,
+    READERS,
+    Scanner,
+    Window,
+    command,
+    window_command,
+)
 
 if TYPE_CHECKING:
     from falconer_offline.hardware.client import HwiSigner
@@ -100,6 +108,42 @@ def devices(
         airgap.permit(None, wire.ENVIRONMENT)
     with HwiSigner(process, network, seconds=seconds, passphrase=passphrase, notice=notice) as opened:
         yield opened
+
+
+@contextmanager
+def window() -> Iterator[Window]:
+    """A process that shows codes in a window of this machine's display.
+
+    Raises:
+        DeviceError: `qr-worker-failed` if it cannot be started; see `Window` for the rest.
+    """
+    global _alive  # noqa: PLW0603 - see `scanner`
+    import os  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415, TID251
+
+    words = window_command(sys.executable)
+    environment = {**ENVIRONMENT, **{name: os.environ[name] for name in DISPLAY_NAMES if name in os.environ}}
+    airgap.permit(words, environment)
+    try:
+        process = subprocess.Popen(
+            list(words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+    except OSError as error:
+        raise DeviceError(
+            "qr-worker-failed", f"the window's process cannot be started: {error.strerror or error}"
+        ) from error
+    finally:
+        airgap.permit(None, environment)
+    _alive += 1
+    try:
+        with Window(process) as opened:
+            yield opened
+    finally:
+        _alive -= 1
 
 
 def before_secrets() -> None:

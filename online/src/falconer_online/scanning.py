@@ -7,13 +7,22 @@ only.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from falconer_shared.errors import DeviceError
-from falconer_shared.qr.client import ENVIRONMENT, READERS, Scanner, command
+from falconer_shared.qr.client import (
+    DISPLAY_NAMES,
+    ENVIRONMENT,
+    READERS,
+    Scanner,
+    Window,
+    command,
+    window_command,
+)
 from falconer_shared.text import safe
 
 
@@ -42,4 +51,29 @@ def scanner(
             f"the process that reads pictures cannot be started: {safe(error.strerror or str(error))}",
         ) from error
     with Scanner(process) as opened:
+        yield opened
+
+
+@contextmanager
+def window() -> Iterator[Window]:
+    """A process that shows codes in a window.
+
+    Raises:
+        DeviceError: `qr-worker-failed` if it cannot be started; see `Window` for the rest.
+    """
+    display = {name: os.environ[name] for name in DISPLAY_NAMES if name in os.environ}
+    try:
+        process = subprocess.Popen(
+            window_command(sys.executable),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**ENVIRONMENT, **display},
+        )
+    except OSError as error:
+        raise DeviceError(
+            "qr-worker-failed",
+            f"the window's process cannot be started: {safe(error.strerror or str(error))}",
+        ) from error
+    with Window(process) as opened:
         yield opened

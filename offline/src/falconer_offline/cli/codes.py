@@ -26,7 +26,7 @@ def qr() -> None:
 
 @qr.command("show")
 @click.argument("file", type=FILE)
-@gap.show_options
+@gap.every_show_option
 @json_option
 @pass_shell
 def show(shell: Shell, file: str, codes: Show) -> None:

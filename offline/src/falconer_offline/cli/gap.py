@@ -17,7 +17,7 @@ import click
 
 from falconer_offline import emit, ingest, terminal
 from falconer_offline.cli.shell import Shell
-from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, Scan, Show, attach
+from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, WINDOW_FLAG, Scan, Show, attach
 from falconer_shared.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ def reading_options(function: Callable[..., object]) -> Callable[..., object]:
 def show_options(function: Callable[..., object]) -> Callable[..., object]:
     """`--qr`, `--gif FILE` and their kin, as one argument `codes: Show`."""
     return attach(click, function, SHOW_FLAGS, "codes", Show)
+
+
+def every_show_option(function: Callable[..., object]) -> Callable[..., object]:
+    """As `show_options`, and `--window`: for commands after which no secret is asked for."""
+    return attach(click, function, (*SHOW_FLAGS, WINDOW_FLAG), "codes", Show)
 
 
 def hands() -> Hands:

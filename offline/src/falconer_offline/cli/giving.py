@@ -61,6 +61,9 @@ class CodesExit:
         plan = self.choice.plan(data, kind)
         sending = plan.make(plan.version)
         places = self._write(plan, sending, title)
+        if self.codes.window:
+            shown, sending = self._in_window(plan)
+            places.append(f"shown as {shown} codes in a window")
         if self.stream is not None:
             shown, sending = self._animate(plan, self.stream)
             places.append(f"shown as {shown} codes")
@@ -100,6 +103,17 @@ class CodesExit:
                 frames_per_second=plan.frames_per_second,
                 paint=gap.paint(),
             )
+        return shown, reel.sending
+
+    @staticmethod
+    def _in_window(plan: Plan) -> tuple[int, Sending]:
+        from falconer_offline.worker import window
+        from falconer_shared.crossing.reel import Reel, in_window
+        from falconer_shared.encoding.capacity import MAX_VERSION
+
+        reel = Reel(plan.make, plan.version, MAX_VERSION, 80)
+        with window() as opened:
+            shown = in_window(reel, opened.show, plan.frames_per_second)
         return shown, reel.sending
 
 

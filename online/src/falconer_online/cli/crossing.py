@@ -14,7 +14,7 @@ import click
 
 from falconer_online.cli.options import shown
 from falconer_online.cli.session import Session
-from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, Scan, Show, attach
+from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, WINDOW_FLAG, Scan, Show, attach
 from falconer_shared.errors import Malformed, StateError, UsageError
 from falconer_shared.text import safe
 
@@ -41,6 +41,11 @@ def show_options(function: Callable[..., object]) -> Callable[..., object]:
     return attach(click, function, SHOW_FLAGS, "codes", Show)
 
 
+def every_show_option(function: Callable[..., object]) -> Callable[..., object]:
+    """As `show_options`, and `--window`."""
+    return attach(click, function, (*SHOW_FLAGS, WINDOW_FLAG), "codes", Show)
+
+
 def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str, label: str = "") -> Sending:
     """Give a payload in every way that was asked for; how it was cut in the last of them.
 
@@ -50,6 +55,8 @@ def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str, 
     """
     plan = codes.choice_for(label).plan(payload, kind)
     sending = _write(session, plan, codes, title)
+    if codes.window:
+        sending = _in_window(session, plan)
     return _animate(session, plan) if codes.qr else sending
 
 
@@ -122,6 +129,19 @@ def _animate(session: Session, plan: Plan) -> Sending:
         count = animate(
             reel, _writer(session.people), key, frames_per_second=plan.frames_per_second, paint=paint
         )
+    session.say(f"{count} codes shown; SHA-256 of what they hold: {reel.sending.digest}")
+    return reel.sending
+
+
+def _in_window(session: Session, plan: Plan) -> Sending:
+    from falconer_online.scanning import window
+    from falconer_shared.crossing.reel import Reel, in_window
+    from falconer_shared.encoding.capacity import MAX_VERSION
+
+    reel = Reel(plan.make, plan.version, MAX_VERSION, 80)
+    session.say("Codes are in the window: + - speed, [ ] density, any other key there ends.")
+    with window() as opened:
+        count = in_window(reel, opened.show, plan.frames_per_second)
     session.say(f"{count} codes shown; SHA-256 of what they hold: {reel.sending.digest}")
     return reel.sending
 

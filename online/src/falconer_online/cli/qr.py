@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from falconer_online.cli.crossing import check_terminal, reading_options, show_options, watching
+from falconer_online.cli.crossing import check_terminal, every_show_option, reading_options, watching
 from falconer_online.cli.crossing import show as show_codes
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("file", type=FILE)
-@show_options
+@every_show_option
 @json_option
 @pass_session
 def show(session: Session, file: Path, codes: Show) -> None:

@@ -85,6 +85,11 @@ SHOW_FLAGS: Final = (
     Flag("ur_type", "Name in the codes of UR.", choices=UR_TYPES),
 )
 
+WINDOW_FLAG: Final = Flag(
+    "window", "Show the codes in a window of their own, until a key is pressed in it.", switch=True
+)
+"""Where no secret comes after it: a process is started."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -128,11 +133,12 @@ class Show:
     fps: str = "auto"
     dialect: str | None = None
     ur_type: str | None = None
+    window: bool = False
 
     @property
     def wanted(self) -> bool:
         """Whether codes are to be given at all."""
-        return self.qr or bool(self.written)
+        return self.qr or self.window or bool(self.written)
 
     @property
     def written(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from falconer_shared.errors import UsageError
+from falconer_shared.qr.draw import Code
+from falconer_shared.qr.show import play
 from falconer_shared.transport.send import Sending
 
 DENSITIES: Final = (3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 22, 25, 28, 31, 35, 40)
@@ -56,3 +58,23 @@ class Reel:
             self.version = version
             return True
         return False
+
+
+WINDOW_SCALE: Final = 6
+"""Pixels of a module in the picture that a window stretches."""
+
+
+def in_window(reel: Reel, show: Callable[[bytes, float], str | None], frames_per_second: int) -> int:
+    """Show a reel in a window until a key ends it; how many codes were shown. `show(png, seconds)` is
+    `qr.client.Window.show`.
+
+    Raises:
+        DeviceError: `qr-window-missing`.
+    """
+    picture = b""
+
+    def draw_code(code: Code, _caption: str) -> None:
+        nonlocal picture
+        picture = code.png(WINDOW_SCALE)
+
+    return play(reel, draw_code, lambda seconds: show(picture, seconds), frames_per_second=frames_per_second)

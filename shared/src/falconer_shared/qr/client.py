@@ -287,3 +287,65 @@ ENVIRONMENT: Final = {
     "OPENCV_LOG_LEVEL": "OFF",
 }
 """Everything that the worker finds in its environment."""
+
+
+DISPLAY_NAMES: Final = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
+"""What the process that shows a window needs of the caller's environment besides `ENVIRONMENT`."""
+
+
+def window_command(executable: str) -> tuple[str, ...]:
+    """The command line of the process that shows codes in a window."""
+    return (executable, "-I", "-m", "falconer_shared.qr.window")
+
+
+class Window:
+    """Shows pictures by way of the process `window`. Close it, or use it in a `with`."""
+
+    CLOSED: Final = 255
+
+    def __init__(self, process: Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the process needs pipes at both ends")
+        self._process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, png: bytes, seconds: float) -> str | None:
+        """Show a picture for that long; the key that was pressed meanwhile. Closing the window is a key too.
+
+        Raises:
+            DeviceError: `qr-window-missing`.
+        """
+        try:
+            milliseconds = min(max(round(seconds * 1000), 1), 65_535)
+            self._stdin.write(len(png).to_bytes(4, "big") + milliseconds.to_bytes(2, "big") + png)
+            self._stdin.flush()
+            answer = self._stdout.read(1)
+        except OSError:
+            answer = b""
+        if not answer or answer[0] == WINDOW_UNAVAILABLE:
+            raise DeviceError(
+                "qr-window-missing",
+                "no window can be opened",
+                remedy="a display is needed, and opencv-python in the place of opencv-python-headless; or leave --window out",
+            )
+        if answer[0] == self.CLOSED:
+            return "\x04"
+        return chr(answer[0]) if answer[0] else None
+
+    def close(self) -> None:
+        """End the process and wait until it is gone."""
+        with suppress(OSError):
+            self._stdin.close()
+        self._process.kill()
+        self._process.wait()
+        self._stdout.close()
+
+
+WINDOW_UNAVAILABLE: Final = 254
+"""The answer of the process where OpenCV was built without windows, or there is no display."""

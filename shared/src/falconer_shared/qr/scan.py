@@ -211,3 +211,30 @@ def source(seen: str) -> Camera | Video | None:
     if seen == "-":
         return None
     return Video(int(seen.removeprefix("video:"))) if seen.startswith("video:") else Camera(int(seen))
+
+
+_WINDOW: Final = 800
+"""Pixels along a side at first; the person makes it larger."""
+
+
+def window(name: str) -> Callable[[bytes, int], int]:
+    """A function that shows a PNG in a window for so many milliseconds and returns the key pressed: 0 for none,
+    255 when the window was closed.
+
+    Raises:
+        OSError: OpenCV was built without windows, or there is no display.
+    """
+    try:
+        cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.resizeWindow(name, _WINDOW, _WINDOW)
+    except cv2.error as error:
+        raise OSError("no window") from error
+
+    def show(data: bytes, milliseconds: int) -> int:
+        cv2.imshow(name, open_image(data))
+        key = cv2.waitKey(max(milliseconds, 1))
+        if cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) < 1:
+            return 255
+        return 0 if key < 0 else key & 0x7F
+
+    return show

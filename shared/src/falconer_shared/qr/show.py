@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from falconer_shared.qr.draw import Paint, draw
+from falconer_shared.qr.draw import Code, Paint, draw
 
 FRAMES_PER_SECOND: Final = 8
 """Cameras take 15 to 30 pictures a second and need two of each code to have a sharp one."""
@@ -39,23 +39,47 @@ class Reel(Protocol):
         """Larger codes (1) or smaller ones (-1); whether that changed anything."""
 
 
-def animate(
+class _End(Exception):
+    """A key that ends."""
+
+
+class Pace:
+    """What the keys change: the rate, and the density of a reel."""
+
+    def __init__(self, reel: Reel, frames_per_second: int) -> None:
+        self._reel = reel
+        self.rate = frames_per_second
+
+    def press(self, key: str) -> bool:
+        """Act on a key; whether the reel begins again.
+
+        Raises:
+            _End: by any key without another meaning.
+        """
+        if key in FASTER or key in SLOWER:
+            self.rate = min(max(self.rate + (1 if key in FASTER else -1), SLOWEST), FASTEST)
+            return False
+        if key in {DENSER, SPARSER}:
+            return self._reel.denser(1 if key == DENSER else -1)
+        raise _End
+
+
+def play(
     reel: Reel,
-    write: Callable[[str], object],
+    draw_code: Callable[[Code, str], object],
     wait: Callable[[float], str | None],
     *,
-    frames_per_second: int = FRAMES_PER_SECOND,
-    paint: Paint = Paint.COLOURS,
+    frames_per_second: int,
+    begin_again: Callable[[], object] = lambda: None,
 ) -> int:
-    """Show a reel on the terminal's second screen until a key ends it; how many codes were shown.
+    """Show a reel until a key ends it; how many codes were shown.
 
-    `write` puts text on the terminal at once. `wait(seconds)` waits, and returns a key that was pressed
-    meanwhile. `+` and `-` change the rate, `[` and `]` the density, any other key ends. After the last code
-    of a reel that ends, that code stays. However this ends, the first screen and the cursor come back.
+    `draw_code` puts a code and a line beneath it where they are seen. `wait(seconds)` waits, and returns a key
+    that was pressed meanwhile: `+` and `-` change the rate, `[` and `]` the density, any other key ends, Ctrl-C
+    at any moment too. After the last code of a reel that ends, that code stays.
     """
     total = 0
-    rate = frames_per_second
-    write(_ENTER)
+    pace = Pace(reel, frames_per_second)
     try:
         frames, shown, version, due = reel.frames(), 0, 1, time.monotonic()
         while True:
@@ -65,22 +89,37 @@ def animate(
                 version = code.version
                 shown += 1
                 total += 1
-                write(f"{_HOME}{code.terminal(paint)}{reel.caption(shown, rate)}{_REST_OF_LINE}")
+                draw_code(code, reel.caption(shown, pace.rate))
             now = time.monotonic()
-            due = max(due + 1 / rate, now)
+            due = max(due + 1 / pace.rate, now)
             key = wait(due - now if text is not None else 1.0)
-            if key is None:
-                continue
-            if key in FASTER or key in SLOWER:
-                rate = min(max(rate + (1 if key in FASTER else -1), SLOWEST), FASTEST)
-            elif key in {DENSER, SPARSER}:
-                if reel.denser(1 if key == DENSER else -1):
-                    frames, shown, version = reel.frames(), 0, 1
-                    write(_CLEAR)
-            else:
-                return total
-    except KeyboardInterrupt:
+            if key is not None and pace.press(key):
+                frames, shown, version = reel.frames(), 0, 1
+                begin_again()
+    except (_End, KeyboardInterrupt):
         # Ctrl-C between two waits is a key like any other: what is shown is done already
         return total
+
+
+def animate(
+    reel: Reel,
+    write: Callable[[str], object],
+    wait: Callable[[float], str | None],
+    *,
+    frames_per_second: int = FRAMES_PER_SECOND,
+    paint: Paint = Paint.COLOURS,
+) -> int:
+    """`play` on the terminal's second screen. `write` puts text on the terminal at once. However this ends, the
+    first screen and the cursor come back.
+    """
+
+    def draw_code(code: Code, caption: str) -> None:
+        write(f"{_HOME}{code.terminal(paint)}{caption}{_REST_OF_LINE}")
+
+    write(_ENTER)
+    try:
+        return play(
+            reel, draw_code, wait, frames_per_second=frames_per_second, begin_again=lambda: write(_CLEAR)
+        )
     finally:
         write(_LEAVE)
