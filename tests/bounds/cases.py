@@ -311,23 +311,30 @@ def _() -> Case:
     return honest(wallet, flood(wallet, 2, noise_outputs=110_000, shared=True))
 
 
-@case("149 payments judged by a policy that fills its bounds")
-def _() -> Case:
-    wallet = wallet_of("wpkh")
+def full_policy(wallet: RegisteredWallet) -> PolicyDraft:
+    """An address book that fills its bounds. What is paid stands in no descriptor of it, so that all are derived to their end."""
     draft = draft_for(wallet)
     draft.addresses = {f"a{n:03}": stranger_address(n) for n in range(200, 440)}
     draft.addresses |= {f"zz{n}": descriptor_of("wpkh", seeds=(100 + n,)) for n in range(10)}
-    # what is paid stands in no descriptor, so that all of them are derived to their end
     draft.rules |= {
         "allowed_destinations": tuple(sorted(draft.addresses)), "no_address_reuse": True,
         "max_destination_spend_sats": 2_000_000_000, "auto_approve_new_strategies": True,
     }  # fmt: skip
-    return honest(
-        wallet,
-        flood(wallet, 1_100, outputs=149, noise_outputs=155),
-        draft,
-        verdict="policy-destination-not-allowed",
-    )
+    return draft
+
+
+@case("149 payments judged by a policy that fills its bounds")
+def _() -> Case:
+    wallet = wallet_of("wpkh")
+    psbt = flood(wallet, 1_100, outputs=149, noise_outputs=155)
+    return honest(wallet, psbt, full_policy(wallet), verdict="policy-destination-not-allowed")
+
+
+@case("both: twenty keys, and a policy that fills its bounds")
+def _() -> Case:
+    wallet = wallet_of("wsh", 1, TWENTY)
+    psbt = flood(wallet, 360, outputs=149, noise_outputs=480)
+    return honest(wallet, psbt, full_policy(wallet), verdict="policy-destination-not-allowed")
 
 
 # --- everything else ---------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from falconer_shared.exchange.lines import check_verdicts
 from falconer_shared.exchange.receipt import Receipt
 from falconer_shared.exchange.request import SigningRequest
 from falconer_shared.exchange.response import parse_response
-from falconer_shared.policy import bundle
+from falconer_shared.policy import bundle, destinations
 from falconer_shared.policy.compile import compile_toml
 from falconer_shared.policy.document import Policy
 from falconer_shared.policy.engine import approve
@@ -197,6 +197,7 @@ def judged(header: dict[str, object], warm: bytes, data: bytes) -> dict[str, obj
     with suppress(IncompleteError):
         _tried(lambda: decider(name, header)(warm))
     decide = decider(name, header)
+    destinations._REACHES.clear()
     gc.collect()
     # what the last one freed goes back to the kernel, so that it is not counted again
     ctypes.CDLL(None).malloc_trim(0)
