@@ -20,6 +20,7 @@ from tests.offline.office import seed_bytes
 from tests.support.treasury import PATHS, key_expression, root
 
 CONTEXT = GLOBAL_CONTEXT.ctx
+STATIC = lib.secp256k1_context_static
 _TAG = hashlib.sha256(b"TapTweak").digest()
 TAP_TWEAK = hashlib.sha256(_TAG + _TAG)
 
@@ -198,3 +199,49 @@ class Floor:
         signature = ffi.new("unsigned char[64]")
         lib.secp256k1_schnorrsig_sign32(CONTEXT, signature, digest, pair, bytes(32))
         return bytes(ffi.buffer(signature))
+
+
+class Library(Floor):
+    """What the pass cannot do without either, in the library alone: the floor, each public key derived, each signature verified.
+
+    Of points that are read already, and with the context that cannot sign (`bitcoin/curve.py`): what no Python in between can
+    make less.
+    """
+
+    def __init__(
+        self, form: str, places: Sequence[tuple[int, int]], digests: Sequence[bytes], keys: Sequence[bytes]
+    ) -> None:
+        super().__init__(form, places, digests)
+        self._keys = 3 if form == "wsh" else 1
+        self._branch = ffi.new("secp256k1_pubkey *")
+        lib.secp256k1_ec_pubkey_parse(STATIC, self._branch, self._work[0][1], 33)
+        self._signed = [self._parsed(*each) for each in zip(keys, digests, super().run(), strict=True)]
+
+    def _parsed(self, key: bytes, digest: bytes, signature: bytes) -> tuple[Any, Any, bytes]:
+        if self._taproot:
+            point = ffi.new("secp256k1_xonly_pubkey *")
+            lib.secp256k1_xonly_pubkey_parse(STATIC, point, key)
+            return point, signature, digest
+        point, parsed = ffi.new("secp256k1_pubkey *"), ffi.new("secp256k1_ecdsa_signature *")
+        lib.secp256k1_ec_pubkey_parse(STATIC, point, key, 33)
+        lib.secp256k1_ecdsa_signature_parse_der(STATIC, parsed, signature, len(signature))
+        return point, parsed, digest
+
+    def run(self) -> list[bytes]:
+        for _ in range(self._keys):
+            for each in self._work:
+                # any digest will do as a tweak
+                lib.secp256k1_ec_pubkey_tweak_add(
+                    STATIC, ffi.new("secp256k1_pubkey *", self._branch[0]), each[4]
+                )
+        good = 0
+        for point, signature, digest in self._signed:
+            if self._taproot:
+                tweaked = ffi.new("secp256k1_pubkey *")
+                lib.secp256k1_xonly_pubkey_tweak_add(STATIC, tweaked, point, digest)
+                good += lib.secp256k1_schnorrsig_verify(STATIC, signature, digest, 32, point)
+            else:
+                good += lib.secp256k1_ecdsa_verify(STATIC, signature, digest, point)
+        if good != len(self._signed):
+            raise SystemExit("the library does not verify what it signed")
+        return super().run()

@@ -58,8 +58,8 @@ def passes(rounds: int) -> None:
             whole, floor, theirs = seconds["pass"], seconds["floor"], seconds["libwally: sign"]
             rows.append([
                 kind, f"{inputs:,}", ms(seconds["parse"]), ms(seconds["judge"]), ms(whole), ms(seconds["session"]),
-                f"{whole / inputs * 1e6:.0f}", ms(floor), f"{whole / floor:.2f}", ms(theirs), f"{whole / theirs:.2f}",
-                f"{whole / seconds['libwally, cache: sign']:.2f}",
+                f"{whole / inputs * 1e6:.0f}", ms(floor), f"{seconds['library'] / floor:.2f}", f"{whole / floor:.2f}",
+                ms(theirs), f"{whole / theirs:.2f}", f"{whole / seconds['libwally, cache: sign']:.2f}",
             ])  # fmt: skip
             absent = found["absent"]
         peers.append(["Falconer, the whole pass", kind, "", ms(whole), "all of it", ""])
@@ -69,7 +69,7 @@ def passes(rounds: int) -> None:
                 peers.append([peer, kind, *["-" if each is None else ms(each) for each in steps]])
     print("\n## The whole offline pass (ms; per input in µs)")
     table(
-        ("wallet", "inputs", "parse", "judge", "pass", "session with disk", "µs an input", "floor", "pass/floor",
+        ("wallet", "inputs", "parse", "judge", "pass", "session with disk", "µs an input", "floor", "library/floor", "pass/floor",
          "libwally signs", "pass/libwally", "pass/libwally with cache"),
         rows,
     )  # fmt: skip
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"some of: {', '.join(TABLES)}")
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     if not set(chosen.tables) <= set(TABLES):
         parser.error(f"tables are {', '.join(TABLES)}")
     print(

@@ -33,7 +33,7 @@ from falconer_shared.verify.transaction import verify
 from falconer_shared.wallet.ownership import KnownIndexes
 from falconer_shared.wallet.registration import RegisteredWallet
 from tests.bench.cases import Case, payment
-from tests.bench.peers import Floor, libwally_signed, peers
+from tests.bench.peers import Floor, Library, libwally_signed, peers
 from tests.offline.office import NOW, Ring, Willing
 
 clock = time.process_time
@@ -106,11 +106,11 @@ def times(folder: Path, form: str, inputs: int, rounds: int) -> dict[str, Any]:
     case = Case.make(folder, form, inputs)
     machine = Machine(case)
     judged = machine.judged()
-    floor = Floor(
-        form,
-        [(item.place.branch, item.place.index) for item in judged.verified.inputs],
-        [item.digest for item in judged.verified.inputs],
-    )
+    proven = judged.verified.inputs
+    places = [(item.place.branch, item.place.index) for item in proven]
+    digests = [item.digest for item in proven]
+    floor = Floor(form, places, digests)
+    library = Library(form, places, digests, [item.scripts.signing_keys[0] for item in proven])
     others, absent = peers(form)
     # small cases are run many times in a round, so that the clock's grain does not count
     repeat = max(1, 20 // inputs)
@@ -124,6 +124,7 @@ def times(folder: Path, form: str, inputs: int, rounds: int) -> dict[str, Any]:
     answer = b""
     for number in range(rounds):
         note("floor", floor.run)
+        note("library", library.run)
         readable = note("parse", lambda: read_request(machine.state, case.request))
         note("judge", lambda readable=readable: judge(machine.state, readable, NOW))
         answer = note("pass", machine.run)
