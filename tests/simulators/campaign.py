@@ -99,6 +99,7 @@ class Game:
         signer: Signer | DiskSigner | None = None,
     ) -> None:
         self.desk = Desk(house, chance, NOON + chance.randrange(14) * 43_200)
+        self.time = self.desk.now
         self.signer = signer or Signer(house)
         self.oracle = Oracle(
             house.wallet, house.rules, self.desk.chain, self.desk.given, "north", house.position
@@ -156,7 +157,9 @@ class Game:
         ahead = chance.choices(
             _STEPS[:6] if self.hurry else _STEPS, _STEP_WEIGHTS[:6] if self.hurry else _STEP_WEIGHTS
         )[0]
-        self.desk.now += ahead if chance.random() < 0.97 else -chance.choice((1, 3_600, 90_000))
+        self.time += ahead
+        # now and then a clock is behind, and right again at the next request
+        self.desk.now = self.time - (chance.choice((1, 3_600, 90_000)) if chance.random() < 0.03 else 0)
 
     def _base(self, chance: random.Random) -> tuple[Draft, bool]:
         """What is edited: an honest request, or an earlier one again. With it, whether it is to stay as it is."""

@@ -23,7 +23,10 @@ def _line(draft: Draft, key: str, *values: str, chance: random.Random) -> None:
 def _follow(draft: Draft, desk: Desk, chance: random.Random) -> None:
     """An intent for what the transaction really does, whatever was approved."""
     pays = [line for line in draft.intent if line[0] == "pay"]
-    if draft.get(draft.intent, "kind") == "pay":
+    if not payments_of(draft):
+        draft.set(draft.intent, "kind", "own")
+        draft.intent = [line for line in draft.intent if line[0] != "pay"]
+    elif draft.get(draft.intent, "kind") == "pay":
         at = next((n for n, line in enumerate(draft.intent) if line[0] == "max-fee"), len(draft.intent))
         draft.intent = [line for line in draft.intent if line[0] != "pay"]
         at -= len(pays)
@@ -45,7 +48,8 @@ def _follow(draft: Draft, desk: Desk, chance: random.Random) -> None:
 
 @edit("intent", 3)
 def _kind(draft: Draft, desk: Desk, chance: random.Random) -> None:
-    _line(draft, "kind", "pay", "own", "sweep", "cancel", "recover", "Pay", "gift", chance=chance)
+    kinds = ("pay", "own", "sweep", "cancel")
+    _line(draft, "kind", *kinds, *kinds, *kinds, "recover", "Pay", "gift", chance=chance)
 
 
 @edit("intent", 1)
@@ -129,7 +133,8 @@ def _max_fee(draft: Draft, desk: Desk, chance: random.Random) -> None:
 def _window(draft: Draft, desk: Desk, chance: random.Random) -> None:
     """When it may be signed."""
     shift = chance.choice((-10_000_000, -90_000, -1, 0, 1, 60, 90_000, 900_000))
-    _line(draft, chance.choice(("not-before", "expires")), moment(desk.now + shift), "never", chance=chance)
+    value = moment(desk.now + shift) if chance.random() < 0.95 else "never"
+    draft.set(draft.intent, chance.choice(("not-before", "expires")), value)
 
 
 @edit("intent", 2)

@@ -58,7 +58,7 @@ SHAPES: Mapping[str, dict[str, object]] = {
     "times": {
         "rules": {
             "allowed_hours_start": "08:00", "allowed_hours_end": "19:30", "allowed_timezone": "Europe/Berlin",
-            "weekend_operations": False, "ai_decision_interval_seconds": 600, "max_daily_proposals": 6,
+            "weekend_operations": False, "ai_decision_interval_seconds": 600, "max_daily_proposals": 4,
             "max_destination_spend_sats": 500_000, "denied_destinations": ("s7", "s8"),
         },
     },

@@ -89,7 +89,8 @@ def transaction_of(psbt: bytes) -> Tx:
     """What a PSBT of version 0 or 2 asks to sign, as libwally understands it.
 
     It is given only the fields that make up the transaction: it refuses some fields that BIP 174 allows, an unknown one without a
-    value among them.
+    value among them. Nor does it take a PSBT of version 2 for a transaction of version 1 (BIP 370: a Creator sets 2 or more): it
+    reads that as version 2, and the version is put right afterwards.
     """
     maps = wire.maps_of(psbt)
     first = [each for each in maps[0] if each[0] in _GLOBAL]
@@ -101,12 +102,15 @@ def transaction_of(psbt: bytes) -> Tx:
             [each for each in entries if each[0] in (_INPUT if number < inputs else _OUTPUT)]
             for number, entries in enumerate(maps[1:])
         ]
-    read = wallycore.psbt_from_bytes(wire.psbt([first, *rest]), 0)
+    version = dict(first).get(b"\x02", b"")
+    told = [(key, wire.u32(2) if key == b"\x02" and value == wire.u32(1) else value) for key, value in first]
+    read = wallycore.psbt_from_bytes(wire.psbt([told, *rest]), 0)
     if wallycore.psbt_get_version(read):
         tx = wallycore.psbt_extract(read, wallycore.WALLY_PSBT_EXTRACT_NON_FINAL)
     else:
         tx = wallycore.psbt_get_global_tx(read)
-    return Tx.read(bytes(wallycore.tx_to_bytes(tx, 0)))
+    raw = bytes(wallycore.tx_to_bytes(tx, 0))
+    return Tx.read(version + raw[4:] if version == wire.u32(1) else raw)
 
 
 _GLOBAL = frozenset({b"\x00", b"\x02", b"\x03", b"\x04", b"\x05", b"\xfb"})

@@ -19,19 +19,19 @@ def told(findings: object) -> str:
 
 def test_no_wrong_signature_and_nothing_but_typed_refusals() -> None:
     game = Hostile()
-    findings = game.run(2, 0, 900)
+    findings = game.run(2, 0, 700)
     assert not findings, told(findings)
     assert len(game.tally.refusals) > 60
-    assert game.tally.signed > 90
+    assert game.tally.signed > 60
 
 
 def test_honest_requests_are_signed_unless_the_policy_says_no() -> None:
     """With no edits at all the oracle and the signer agree on every request, both ways, under every wallet and policy."""
     game = Hostile(edits=("unknown_fields", "shuffle_fields", "other_version", "xpubs"))
-    findings = game.run(3, 0, 600)
+    findings = game.run(3, 0, 400)
     assert not findings, told(findings)
-    assert game.tally.honest["signed"] > 30
-    assert game.tally.harmless["signed"] > 100
+    assert game.tally.honest["signed"] > 20
+    assert game.tally.harmless["signed"] > 60
 
 
 def test_a_case_is_the_same_alone_as_in_its_block() -> None:
