@@ -778,9 +778,9 @@ def files_that_are_none(trial: Trial) -> None:
         return found
 
     large.write_bytes(bytes(50))
-    trial.monkeypatch.setattr(ingest.os, "fstat", grown)
+    trial.monkeypatch.setattr(os, "fstat", grown)
     trial.refused("file-too-large", lambda: readers[0](large))
-    trial.monkeypatch.setattr(ingest.os, "fstat", honest_stat)
+    trial.monkeypatch.setattr(os, "fstat", honest_stat)
     with start() as scanner:
         trial.passes(lambda: scanner.read(draw("A").png(4)))
         for data, rule in (
@@ -862,7 +862,7 @@ def medium_that_changes_its_mind(trial: Trial) -> None:
             fresh.replace(path)
         return found
 
-    trial.monkeypatch.setattr(ingest.os, "open", switching)
+    trial.monkeypatch.setattr(os, "open", switching)
     data = ingest.read_file(str(path), ingest.MAX_PSBT_FILE, "PSBT")
     judged = trial.passes(lambda: office.judge(data))
     answer = sign_session(office.state(), judged, Willing(), Ring(office), lambda: NOW)
