@@ -15,7 +15,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=("kills", "score", "check"))
-    parser.add_argument("paths", nargs="*", help="tests to use (default: those that reach anything)")
+    parser.add_argument("paths", nargs="*", help="tests to use (default: those that are likely to tell)")
     parser.add_argument(
         "--id", action="append", default=[], help="kills: this refusal alone (again and again)"
     )
@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument(
         "-m", dest="expression", default="not slow and not node", help="which tests, as pytest's -m"
     )
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     from tests.mutation import kills, score
 
     if options.command == "check":
@@ -34,7 +34,7 @@ def main() -> int:
         print(*problems, sep="\n")
         return 1 if problems else 0
     if options.command == "kills":
-        return kills.run(options.paths or list(kills.PATHS), options.expression, options.id)
+        return kills.run(options.paths, options.expression, options.id)
     return score.run(options.module, options.paths, options.expression, everything=options.all)
 
 

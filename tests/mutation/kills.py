@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -93,14 +94,18 @@ def _hashes(pair: Pair, test: str) -> list[str]:
 
 
 def run(paths: list[str], expression: str, only: list[str]) -> int:
-    """Try every pair that the given tests reach and that is not known to be killed as things are."""
+    """Try every pair that the tests reach and that is not known to be killed as things are.
+
+    Without `paths` the tests are those that killed such a pair before, or that name its id.
+    """
     kills = read()
     kept = stands(kills)
     kills = {pair: test for pair, test in kills.items() if pair in kept}
     hashes = json.loads(CACHE.read_text()) if CACHE.exists() else {}
     known = {pair for pair, test in kills.items() if hashes.get("|".join(pair)) == _hashes(pair, test)}
-    if not only and wanted() <= known:
-        say("nothing changed")
+    chosen = paths or _telling_files(kills, known, only)
+    if not chosen:
+        say("nothing to try")
         write(kills)
         publish()
         return 0
@@ -126,9 +131,28 @@ def run(paths: list[str], expression: str, only: list[str]) -> int:
                 say(f"{number} of {len(pairs)}")
                 _keep(kills, hashes, tried)
 
-    status = Run(work, programs=True).main(paths, expression)
+    status = Run(work, programs=True).main(chosen, expression)
     publish()
     return status
+
+
+def _telling_files(kills: dict[Pair, str], known: set[Pair], only: list[str]) -> list[str]:
+    """Files with tests that are likely to notice what is not known to be noticed."""
+    excused = unkilled()
+    silent = {
+        site.name for module in sources() for site in sites_of(module) if site.refuses and not site.rules
+    }
+    silent -= {site for site, _ in {**kills, **excused}}
+    missing = {pair for pair in (wanted() | set(kills)) - known - set(excused) if not only or pair[1] in only}
+    chosen = {file_of(kills[pair]) for pair in missing if pair in kills}
+    modules = {module_of(site) for site in silent if not only}
+    chosen |= {file_of(test) for (site, _), test in kills.items() if module_of(site) in modules}
+    rules = sorted({rule for pair in missing - set(kills) for rule in pair[1:]})
+    if rules:
+        named = re.compile(rf"[\"'](?:{'|'.join(map(re.escape, rules))})[\"']")
+        files = (file for path in PATHS for file in sorted((ROOT / path).rglob("test_*.py")))
+        chosen |= {file for file in files if named.search(file.read_text(encoding="utf-8"))}
+    return sorted(str(file.relative_to(ROOT)) for file in chosen if file.is_file())
 
 
 def _telling(done: Run, pair: Pair) -> list[str]:
