@@ -7,7 +7,11 @@ from falconer_offline import airgap
 
 def main() -> None:
     """Entry point of the console script. Ends the process with the exit status of docs/offline.md."""
-    airgap.arm()
+    import sys
+
+    # Before anything is parsed: wherever the word stands. The command line refuses it where it was not meant, on the
+    # networks where money is, and with any interface that leads out of the machine.
+    airgap.arm(loopback="--emulators" in sys.argv)
     import signal
 
     from falconer_offline.cli import run

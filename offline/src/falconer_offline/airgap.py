@@ -80,26 +80,29 @@ def close_launches() -> None:
     _permitted = None
 
 
-def arm() -> None:
-    """Put up all four walls.
+def arm(*, loopback: bool = False) -> None:
+    """Put up all four walls; with `loopback` all but the third, so that a worker can reach an emulator on this very
+    machine. The hook, and the refusal of interfaces that lead elsewhere, stand all the same.
 
     Safe to call twice; the second call changes nothing.
     """
-    global _before, _own_namespace  # noqa: PLW0603 - what the process was born with can only be noted once
+    global _before, _own_namespace, _loopback  # noqa: PLW0603 - what the process was born with can only be noted once
     if _before is not None:
         return
+    _loopback = loopback
     sys.addaudithook(_refuse)
     import os  # noqa: PLC0415 - after the hook, as everything else
 
     # Every file that this process makes is for its user alone, whatever flags a library passes to open().
     os.umask(0o077)
     _before = interfaces_up()
-    _own_namespace = _leave_network()
+    _own_namespace = False if loopback else _leave_network()
     _forbid_dumps()
 
 
 _before: tuple[str, ...] | None = None
 _own_namespace = False
+_loopback = False
 
 
 def found_at_start() -> tuple[str, ...]:
@@ -107,6 +110,11 @@ def found_at_start() -> tuple[str, ...]:
     if _before is None:
         raise RuntimeError("arm() comes first")
     return _before
+
+
+def has_loopback() -> bool:
+    """Whether the third wall was left out, for emulators."""
+    return _loopback
 
 
 def has_own_namespace() -> bool:

@@ -15,6 +15,10 @@ from falconer_shared.text import safe
 
 COMMANDS = {
     "completion": ("completion:completion", "Print the completion script of a shell."),
+    "hardware": (
+        "hardware:hardware",
+        "Hardware wallets on USB: find them, read xpubs, compare addresses, sign.",
+    ),
     "init": ("setup:init", "Make a home: machine key, network, pinned administrators."),
     "inspect": ("signing:inspect", "Verify and judge a signing request. Signs and writes nothing."),
     "journal": ("past:journal", "Show or verify what happened on this machine."),
@@ -60,6 +64,11 @@ class LazyGroup(click.Group):
 )
 @click.option(
     "--allow-network-interfaces", is_flag=True, help="Start although a network is up. Regtest homes only."
+)
+@click.option(
+    "--emulators",
+    is_flag=True,
+    help="Speak to emulators of hardware wallets on this machine. Regtest and testnet4 homes only.",
 )
 @click.option(
     "--machine-passphrase-fd",

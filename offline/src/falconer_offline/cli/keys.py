@@ -10,6 +10,7 @@ import click
 
 from falconer_offline import emit, terminal
 from falconer_offline.cli import gap
+from falconer_offline.cli.paths import check_coin_type
 from falconer_offline.cli.shell import FILE, KEY_NAME, Shell, json_option, pass_shell
 from falconer_offline.cli.wallets import ask_holder
 from falconer_offline.keys import words as bip39
@@ -19,9 +20,9 @@ from falconer_offline.state import journal, records
 from falconer_offline.state.machine import MachineKey
 from falconer_offline.state.store import State, change
 from falconer_offline.times import when
-from falconer_shared.bitcoin.bip32 import HARDENED, format_path, parse_path
+from falconer_shared.bitcoin.bip32 import format_path, parse_path
 from falconer_shared.bitcoin.network import Network
-from falconer_shared.errors import Declined, SecretError, StateError, UsageError, VerificationError
+from falconer_shared.errors import Declined, SecretError, StateError, UsageError
 from falconer_shared.text import is_token, safe
 from falconer_shared.wallet.registration import RegisteredWallet
 
@@ -29,9 +30,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 WORDS_RETYPED = 3
 """Words that the person types back from paper: enough to see that there is a paper, and that it is legible."""
-
-PURPOSES_WITH_COIN_TYPE = frozenset({44, 48, 49, 84, 86, 87})
-"""First steps of BIP 44 style paths, whose second step names the coin."""
 
 
 @click.group()
@@ -192,8 +190,9 @@ def list_(shell: Shell) -> None:
     """List this machine's keys, and the wallets that they sign for."""
     state = shell.state()
     found = records.keys(state)
+    devices = records.devices(state)
     for record in found:
-        kind = "typed" if record.sealed is None else "sealed"
+        kind = "device" if record.name in devices else "typed" if record.sealed is None else "sealed"
         used = ", ".join(wallet.name for wallet, _ in _used_by(state, record.name))
         shell.say(f"{record.name:<20} {record.fingerprint}  {kind:<6}  {when(record.created)}")
         shell.say(f"{'':<20} {f'signs for {used}' if used else 'in no wallet'}")
@@ -206,6 +205,7 @@ def list_(shell: Shell) -> None:
                     "name": record.name,
                     "fingerprint": record.fingerprint,
                     "sealed": record.sealed is not None,
+                    "device": devices[record.name].kind if record.name in devices else None,
                     "created": record.created,
                     "wallets": [wallet.name for wallet, _ in _used_by(state, record.name)],
                 }
@@ -235,7 +235,10 @@ def remove(shell: Shell, name: str) -> None:
     record = records.key(state, name)
     machine = shell.machine(state)
     used = _used_by(state, name)
-    if record.sealed is None:
+    on_device = name in records.devices(state)
+    if on_device:
+        terminal.say("The device keeps the key; only what this machine knows of it goes.", aside=True)
+    elif record.sealed is None:
         terminal.say(
             "Only its name and fingerprint are kept here; its words are typed each time.", aside=True
         )
@@ -265,6 +268,9 @@ def remove(shell: Shell, name: str) -> None:
                 position,
             )
         transaction.run("DELETE FROM keys WHERE name = ?", name)
+        if on_device:
+            transaction.run("DELETE FROM devices WHERE key = ?", name)
+            transaction.run("DELETE FROM device_xpubs WHERE key = ?", name)
         journal.note(transaction, now, "key-removed", key=name, fingerprint=record.fingerprint)
     shell.say(f"Key {name}, fingerprint {record.fingerprint}, is gone from this machine.")
     shell.report(
@@ -288,16 +294,7 @@ def xpub(shell: Shell, name: str, path_text: str, out: str | None, *, qr: bool, 
     network = records.network(state)
     record = records.key(state, name)
     path = parse_path(path_text.removeprefix("m/"))
-    if (
-        len(path) > 1
-        and path[0] - HARDENED in PURPOSES_WITH_COIN_TYPE
-        and path[1] != HARDENED + network.coin_type
-    ):
-        raise VerificationError(
-            "path-coin-type",
-            f"{safe(path_text, 60)} is not a path of {network.label}: its second step must be {network.coin_type}h",
-            remedy=f"write {format_path((path[0], HARDENED + network.coin_type, *path[2:]))}",
-        )
+    check_coin_type(path, network)
     node = shell.prepare(record, state)().derive_path(path)
     text = f"[{record.fingerprint}{'/' if path else ''}{format_path(path)}]{node.public().text(network)}"
     if out is not None:

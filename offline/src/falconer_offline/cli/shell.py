@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from falconer_offline import airgap
-from falconer_shared.errors import Declined, FalconerError, SecretError, StateError
+from falconer_shared.errors import Declined, FalconerError, SecretError, StateError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from falconer_offline.cli.devices import Asking
+    from falconer_offline.hardware.signer import HardwareSigner
     from falconer_offline.keys.private import PrivateNode
     from falconer_offline.keys.sealed import Identity, Secret
     from falconer_offline.state.machine import MachineKey
@@ -110,12 +112,15 @@ class Shell:
         self._identity: Identity | None = None
         self._machine_passphrase: str | None = None
         self._guarded = False
+        self._emulators = False
+        self._warned = False
 
     def begin(
         self,
         home: str | None,
         *,
         allow_network_interfaces: bool,
+        emulators: bool,
         machine_passphrase_fd: int | None,
         identity_fd: int | None,
         debug: bool,
@@ -128,13 +133,16 @@ class Shell:
         self._machine_fd, self._identity_fd = machine_passphrase_fd, identity_fd
         self._interfaces = airgap.found_at_start()
         self._interfaces_allowed = allow_network_interfaces
+        self._emulators = emulators
 
     def enter(self) -> None:
         """A command begins to run.
 
         Raises:
-            StateError: `network-interface-up`.
+            StateError: `network-interface-up`. UsageError: `usage`.
         """
+        if airgap.has_loopback() and not self._emulators:
+            raise UsageError("usage", "--emulators stands before the command, and nowhere else")
         if self._interfaces and not self._interfaces_allowed:
             raise StateError(
                 "network-interface-up",
@@ -185,19 +193,61 @@ class Shell:
         return state
 
     def check_network(self, network: Network) -> None:
-        """Accept interfaces that are up on regtest only.
+        """Accept interfaces that are up on regtest only, and emulators where no money is.
 
         Raises:
-            StateError: `network-interface-not-here`.
+            StateError: `network-interface-not-here`, `emulators-not-here`.
         """
         from falconer_shared.bitcoin.network import Network
 
+        if self._emulators:
+            if network not in {Network.REGTEST, Network.TESTNET4}:
+                raise StateError(
+                    "emulators-not-here",
+                    f"--emulators is for regtest and testnet4, and this home is for {network.label}",
+                    remedy="use the device itself, on USB",
+                )
+            self._warn_of_emulators()
         if self._interfaces and network is not Network.REGTEST:
             raise StateError(
                 "network-interface-not-here",
                 f"--allow-network-interfaces is for regtest, and this home is for {network.label}",
                 remedy="take the network away",
             )
+
+    def _warn_of_emulators(self) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        console.print(
+            Text(
+                "EMULATORS: this process keeps loopback sockets, and what answers on them is no hardware. For tests only.",
+                style="bold red",
+            )
+        )
+
+    def devices(self, network: Network, asking: Asking) -> AbstractContextManager[HardwareSigner]:
+        """What speaks to hardware wallets. Comes before any secret of this machine is read; the passphrase that a device
+        wants is asked for now.
+        """
+        from falconer_offline import terminal, worker
+
+        typed = None
+        if asking.passphrase:
+            # the worker sees it too, and its memory cannot be locked from here
+            self.guard_memory(network, worker=True)
+            typed = terminal.ask_secret("Passphrase of the device (BIP 39): ")
+        return worker.devices(
+            network,
+            emulators=self._emulators,
+            seconds=asking.seconds,
+            passphrase=typed,
+            notice=lambda text: terminal.say(text, aside=True),
+        )
 
     def guard_secrets(self, network: Network) -> None:
         """Before the first secret is read: see that no worker lives or can be started, and guard memory.
@@ -329,6 +379,12 @@ class Shell:
         from falconer_offline.state import records
 
         network, machine = records.network(state), state.machine
+        if record.name in records.devices(state):
+            raise StateError(
+                "key-in-device",
+                f"key '{record.name}' is in a hardware wallet, and not here",
+                remedy="falconer-offline hardware has the commands for it",
+            )
         self.guard_secrets(network)
         what = f"key {record.name}"
         sealed = record.sealed

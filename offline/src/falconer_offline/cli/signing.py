@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from falconer_offline import ingest, report, terminal
 from falconer_offline.cli import gap, giving
+from falconer_offline.cli.devices import Asking, signing_options
 from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell, tell
 from falconer_offline.review import Judged, ReadableRequest, judge, read_request
+from falconer_offline.state import records
 from falconer_shared.crossing.options import Scan, Show
-from falconer_shared.errors import Declined, FalconerError, StateError
+from falconer_shared.errors import Declined, DeviceError, FalconerError, StateError
+from falconer_shared.text import safe
 from falconer_shared.units import Amount
 
 if TYPE_CHECKING:
@@ -49,16 +53,47 @@ def inspect(shell: Shell, psbt: tuple[str, ...], scan: Scan) -> None:
 @click.command()
 @click.argument("psbt", nargs=-1, type=FILE)
 @click.option("--out", type=FILE, metavar="FILE", help="Write the answer into this file.")
+@click.option(
+    "--signer",
+    "signers",
+    multiple=True,
+    metavar="NAME|hardware:FINGERPRINT",
+    help="A key to sign with, of this machine or in a device; once for each. Default: this machine's own.",
+)
+@signing_options
 @gap.show_options
 @gap.scan_options
 @json_option
 @pass_shell
-def sign(shell: Shell, psbt: tuple[str, ...], out: str | None, codes: Show, scan: Scan) -> None:
+def sign(
+    shell: Shell,
+    psbt: tuple[str, ...],
+    out: str | None,
+    signers: tuple[str, ...],
+    codes: Show,
+    scan: Scan,
+    asking: Asking,
+) -> None:
     """Show the page of the request in the file PSBT, have it confirmed, sign, give the answer out."""
+    run(shell, psbt, out, codes, scan, signers, asking)
+
+
+def run(
+    shell: Shell,
+    psbt: tuple[str, ...],
+    out: str | None,
+    codes: Show,
+    scan: Scan,
+    signers: Sequence[str],
+    asking: Asking,
+) -> None:
+    """The path of one request to its answer, whoever signs."""
     from falconer_offline import selfcheck
-    from falconer_offline.session import sign_session
+    from falconer_offline.hardware.desk import DeviceDesk
+    from falconer_offline.session import own_keys, sign_session
 
     state = shell.state()
+    chosen = [_key_name(state, signer) for signer in signers]
     exit_ = giving.Exit.prepare(shell, out, codes)
     data = _take(psbt, scan)
     selfcheck.run()
@@ -67,13 +102,35 @@ def sign(shell: Shell, psbt: tuple[str, ...], out: str | None, codes: Show, scan
         with terminal.waiting(_JUDGING, after=terminal.PATIENCE):
             readable = read_request(state, data)
             judged = judge(state, readable, shell.clock())
-        ring = Ring(shell, state)
-        answer = sign_session(state, judged, PersonAtTerminal(shell), ring, shell.clock)
+        _say_signers(shell, state, own_keys(state, judged, chosen).values())
+        network = records.network(state)
+        desk = DeviceDesk(
+            lambda: shell.devices(network, asking),
+            shell.say,
+            twice=asking.twice,
+        )
+        with closing(desk):
+            answer = sign_session(
+                state,
+                judged,
+                PersonAtTerminal(shell),
+                Ring(shell, state),
+                shell.clock,
+                chosen=chosen,
+                desk=desk,
+            )
     except FalconerError as refused:
         shell.report(report.refused(refused))
-        if readable is not None and not isinstance(refused, StateError):
+        # a device that is not there says nothing about the request
+        if readable is not None and not isinstance(refused, StateError | DeviceError):
             _keep_refusal(shell, readable, refused, exit_)
         raise
+    if desk.differing:
+        shell.say(
+            f"WARNING: {desk.differing} signatures came out otherwise the second time. A device that follows RFC 6979 signs"
+            " alike: ask its vendor before you use it again.",
+            indent=8,
+        )
     size, head = answer.state.head
     place = exit_.give(answer.psbt.raw)
     shell.say(f"Signed. The answer is {place}, with receipt {answer.receipt.receipt.number}.", indent=8)
@@ -84,10 +141,40 @@ def sign(shell: Shell, psbt: tuple[str, ...], out: str | None, codes: Show, scan
             "signed": True,
             "out": exit_.out,
             "qr_images": codes.qr_images,
+            "second_signing_differs": desk.differing,
             "receipt": {"number": answer.receipt.receipt.number, "digest": answer.receipt.receipt.digest},
         }
     )
 
+
+def _key_name(state: State, signer: str) -> str:
+    """The name of the key that `--signer` means.
+
+    Raises:
+        StateError: `device-unrecorded`, `key-unknown`.
+    """
+    if not signer.startswith(_IN_DEVICE):
+        return records.key(state, signer).name
+    fingerprint = signer.removeprefix(_IN_DEVICE).lower()
+    for device in records.devices(state).values():
+        if device.fingerprint == fingerprint:
+            return device.name
+    raise StateError(
+        "device-unrecorded",
+        f"no device with the fingerprint '{safe(fingerprint, 40)}' is known here",
+        remedy="falconer-offline hardware xpub FINGERPRINT --path P --name NAME, then wallet register",
+    )
+
+
+def _say_signers(shell: Shell, state: State, keys: Iterable[KeyRecord]) -> None:
+    devices = records.devices(state)
+    for key in keys:
+        device = devices.get(key.name)
+        where = "this machine" if device is None else f"a {safe(device.kind, 20)}, {safe(device.model, 40)}"
+        shell.say(f"Signs     {key.name}, {key.fingerprint}, in {where}", indent=10)
+
+
+_IN_DEVICE = "hardware:"
 
 _JUDGING = "Verifying ..."
 

@@ -12,7 +12,9 @@ from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pa
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
+from falconer_shared.bitcoin.bip32 import format_path
 from falconer_shared.crossing.options import Scan
+from falconer_shared.descriptor.ast import DescriptorKey
 from falconer_shared.errors import Declined, Malformed, StateError, VerificationError
 from falconer_shared.text import safe
 from falconer_shared.wallet.registration import RegisteredWallet, check_no_shared_coins, quorums_without
@@ -152,11 +154,12 @@ def _read_descriptor(files: tuple[str, ...], scan: Scan) -> str:
 
 
 def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> Mapping[int, str]:
-    """Key position → name of our key, each derived again from its secret (A027).
+    """Key position → name of our key, each derived again from its secret (A027), or the one that our device gave here.
 
     Raises:
-        VerificationError: `wallet-without-our-key`, `wallet-key-swapped`.
+        VerificationError: `wallet-without-our-key`, `wallet-key-swapped`. StateError: `device-key-unrecorded`.
     """
+    devices = records.devices(state)
     by_fingerprint = {record.fingerprint: record for record in records.keys(state)}
     ours: dict[int, str] = {}
     opened = {}
@@ -164,16 +167,16 @@ def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> 
         record = by_fingerprint.get(key.fingerprint.hex())
         if record is None:
             continue
+        device = devices.get(record.name)
+        if device is not None:
+            if _device_xpub(device, key) != key.xpub.text(registered.network):
+                raise _swapped(position, key, record.name)
+            ours[position] = record.name
+            continue
         if record.name not in opened:
             opened[record.name] = shell.prepare(record, state)()
         if opened[record.name].derive_path(key.origin).public() != key.xpub:
-            # our fingerprint with another key: somebody prepared this descriptor to look like ours
-            raise VerificationError(
-                "wallet-key-swapped",
-                f"key {position + 1} carries the fingerprint of our key '{record.name}', and is not what that key derives at"
-                f" {key.origin_text()}",
-                remedy="get the descriptor again from people whom you trust, and tell them",
-            )
+            raise _swapped(position, key, record.name)
         ours[position] = record.name
     if not ours:
         raise VerificationError(
@@ -182,6 +185,33 @@ def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> 
             remedy="falconer-offline key list and key xpub show what this machine has",
         )
     return ours
+
+
+def _swapped(position: int, key: DescriptorKey, name: str) -> VerificationError:
+    # our fingerprint with another key: somebody prepared this descriptor to look like ours
+    return VerificationError(
+        "wallet-key-swapped",
+        f"key {position + 1} carries the fingerprint of our key '{name}', and is not what that key derives at"
+        f" {key.origin_text()}",
+        remedy="get the descriptor again from people whom you trust, and tell them",
+    )
+
+
+def _device_xpub(device: records.DeviceRecord, key: DescriptorKey) -> str:
+    """What the device gave here for the key's path.
+
+    Raises:
+        StateError: `device-key-unrecorded`.
+    """
+    path = format_path(key.origin)
+    found = device.xpubs.get(path)
+    if found is None:
+        raise StateError(
+            "device-key-unrecorded",
+            f"device '{device.name}' was not asked yet for its key at {path}",
+            remedy=f"falconer-offline hardware xpub {device.fingerprint} --path {path} --name {device.name}",
+        )
+    return found
 
 
 def _ask_holders(registered: RegisteredWallet, ours: Mapping[int, str]) -> tuple[Holder, ...]:

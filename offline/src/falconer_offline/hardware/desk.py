@@ -18,7 +18,7 @@ from falconer_offline.hardware.request import device_psbt
 from falconer_offline.hardware.signer import Device, HardwareSigner
 from falconer_offline.review import ReviewedTransaction
 from falconer_offline.state.journal import Reservation
-from falconer_shared.errors import DeviceError
+from falconer_shared.errors import DeviceError, FalconerError
 from falconer_shared.verify.signatures import SignatureVerifiedPsbt, merge, verify_made
 from falconer_shared.verify.transaction import VerifiedTransaction
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -151,8 +151,9 @@ def pick(listed: Sequence[Device], fingerprint: str) -> Device:
     if found:
         return found[0]
     for device in listed:
-        if device.failure is not None:
-            raise refusal(device.failure, device.detail, named(device))
+        why = refusal_of(device)
+        if why is not None:
+            raise why
     if listed:
         others = ", ".join(each.fingerprint or each.kind.value for each in listed)
         raise DeviceError(
@@ -161,3 +162,16 @@ def pick(listed: Sequence[Device], fingerprint: str) -> Device:
             remedy="plug in the right device; another passphrase gives another fingerprint",
         )
     raise refusal(Failure.NOT_FOUND, device=f"the device with key {fingerprint}")
+
+
+def refusal_of(device: Device) -> FalconerError | None:
+    """Why a device that is there cannot be used yet; None where it can."""
+    if device.failure is not None:
+        return refusal(device.failure, device.detail, named(device))
+    if device.fingerprint is not None:
+        return None
+    if device.needs_pin:
+        return refusal(Failure.LOCKED, device=named(device))
+    if device.needs_passphrase:
+        return refusal(Failure.NEEDS_PASSPHRASE, device=named(device))
+    return refusal(Failure.OTHER, device=named(device))
