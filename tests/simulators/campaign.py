@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
-import tests.simulators.edits_around
 from falconer_shared.exchange.receipt import SignedReceipt
 from falconer_shared.sshsig import key as ssh_keys
 from tests.campaigns.campaign import Finding, random_of
@@ -31,7 +31,9 @@ from tests.simulators.oracle import Oracle
 from tests.simulators.signer import DiskSigner, Outcome, Signer
 from tests.simulators.truth import digest_of
 
-__all__ = ["EDITS", "Hostile", "Tally", "campaign"]
+for _home in ("psbt", "around", "request"):
+    # each registers its edits
+    import_module(f"tests.simulators.edits_{_home}")
 
 BLOCK = 40
 """Requests to one journal."""
@@ -122,8 +124,6 @@ class Game:
         replayed = self._replay(chance)
         fresh = untouched and replayed is None
         data = replayed or data
-        if chosen and chance.random() < 0.02:
-            data = data[: len(data) // 2]
         outcome = self._submit(data)
         label = "+".join(each.name for each in chosen) or "honest"
         words = f"{self.signer.treasury.name} {label}: "
@@ -136,10 +136,8 @@ class Game:
         tally.refusals.update(outcome.rules)
         if outcome.answer is None and outcome.receipt is not None:
             self._receipt(outcome.receipt)
-        for counter, counted in (
-            (tally.honest, fresh),
-            (tally.harmless, bool(chosen) and all(e.harmless for e in chosen)),
-        ):
+        harmless = bool(chosen) and all(each.harmless for each in chosen)
+        for counter, counted in ((tally.honest, fresh), (tally.harmless, harmless)):
             if counted:
                 counter["signed" if outcome.answer else "refused"] += 1
         if outcome.answer is not None:
@@ -147,9 +145,11 @@ class Game:
             tally.signed_with.update(each.name for each in chosen)
             wrong = self._signed(data, outcome, tally)
             return words + wrong if wrong else None
-        if fresh and not self.tainted:
+        if (fresh or (harmless and replayed is None)) and not self.tainted:
             verdict = self.oracle.proposal(data, desk.now)
-            if not verdict.objections:
+            if not verdict.objections and not fresh:
+                tally.harmless["refused although right"] += 1
+            elif not verdict.objections:
                 return f"{words}refused with {', '.join(outcome.rules)} and nothing is wrong with it"
         return None
 
@@ -232,7 +232,7 @@ class Game:
 def _shown(outcome: Outcome, data: bytes) -> list[str]:
     """What the person at the machine was made to type, against the intent."""
     from tests.simulators import wire
-    from tests.simulators.oracle import Text
+    from tests.simulators.oracle_reading import Text
 
     assert outcome.person is not None
     intent = Text.read(wire.ours(wire.maps_of(data)[0], wire.INTENT)[0][1])
@@ -263,6 +263,3 @@ def prepared() -> Iterator[None]:
 
 def campaign(_name: str) -> Hostile:
     return Hostile()
-
-
-assert tests.simulators.edits_around

@@ -32,6 +32,7 @@ def test_honest_requests_are_signed_unless_the_policy_says_no() -> None:
     assert not findings, told(findings)
     assert game.tally.honest["signed"] > 20
     assert game.tally.harmless["signed"] > 60
+    assert not game.tally.harmless["refused although right"]
 
 
 def test_a_case_is_the_same_alone_as_in_its_block() -> None:

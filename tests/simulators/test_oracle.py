@@ -219,7 +219,7 @@ def test_a_check_that_is_missing_is_found(name: str, monkeypatch: pytest.MonkeyP
     assert first_finding(wanted, shapes, edits) is not None
 
 
-@pytest.mark.parametrize("module", ["oracle", "oracle_policy", "truth", "wire"])
+@pytest.mark.parametrize("module", ["oracle", "oracle_policy", "oracle_reading", "truth", "wire"])
 def test_the_oracle_shares_nothing_with_what_it_judges(module: str) -> None:
     source = ast.parse((Path(__file__).parent / f"{module}.py").read_text())
     imported = {
@@ -230,7 +230,7 @@ def test_the_oracle_shares_nothing_with_what_it_judges(module: str) -> None:
             [node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names]
         )
     }
-    own = {f"tests.simulators.{each}" for each in ("oracle_policy", "truth", "wire")}
+    own = {f"tests.simulators.{each}" for each in ("oracle_policy", "oracle_reading", "truth", "wire")}
     assert not [
         name
         for name in imported
