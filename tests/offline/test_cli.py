@@ -778,12 +778,14 @@ def test_no_command_runs_while_a_network_is_up(tmp_path):
         "init": ["--network", "regtest", "--admin", "x"],
         "sign": ["x", "--out", "y"],
         "xpub": ["x", "--path", "84h"],
+        "hardware sign": ["73c5da0a", "x", "--out", "y"],
+        "hardware xpub": ["73c5da0a", "--path", "84h"],
     }
     words = [*with_interface_up(tmp_path), "--home", str(tmp_path / "home")]
     for path in found:
         if path == ("completion",):
             continue
-        arguments = needed.get(
+        arguments = needed.get(" ".join(path)) or needed.get(
             path[-1], ["x"] if path[-1] in {"new", "import", "check", "remove", "address", "register"} else []
         )
         if path == ("wallet", "show"):
