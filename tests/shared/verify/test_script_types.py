@@ -196,9 +196,10 @@ class TestLegacy:
         ]
         data = build_psbt(tx, wallet, proven, {}).serialize()
         check(data_of("pkh"), wallet)  # embit is loaded now
-        start = time.perf_counter()
+        # of the processor: others may be at the machine
+        start = time.process_time()
         assert len(check(data, wallet).inputs) == MAX_LEGACY_INPUTS
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
     @pytest.mark.parametrize("form", LEGACY)
     def test_a_witness_utxo_switches_no_digest(self, form: str) -> None:
