@@ -460,15 +460,17 @@ def no_float_near_money(trial: Trial) -> None:
 
 
 TIME_OR_CHANCE = {
+    "falconer_offline/hardware/": "seconds to wait for a device",
     "falconer_offline/terminal.py": "seconds between frames and keys",
     "falconer_offline/state/store.py": "seconds to wait for a lock",
-    "falconer_offline/scan.py": "seconds to wait for a camera",
+    "falconer_offline/worker.py": "seconds to wait for a process",
     "falconer_online/chain/core.py": "seconds between questions to a node",
     "falconer_online/cli/crossing.py": "seconds between frames",
     "falconer_online/cli/session.py": "seconds before a spinner shows",
     "falconer_online/files.py": "seconds to wait for a lock",
+    "falconer_shared/crossing/": "seconds between frames and pictures",
     "falconer_shared/qr/": "pictures and the seconds between them",
-    "falconer_shared/transport/fountain.py": "the chances of BCR-2024-001",
+    "falconer_shared/transport/": "the chances of BCR-2024-001, and parts in a second",
 }
 
 

@@ -409,7 +409,9 @@ def as_many_signatures_as_inputs(trial: Trial) -> None:
             assert {key[0] for key in view.fields} == {2}
 
 
-@attack("A026", "state-tampered")
+@attack(
+    "A026", "state-tampered", prevented="the machine derives the address from what it registered, by itself"
+)
 def receive_address_of_the_attacker(trial: Trial) -> None:
     """The machine derives it from what it registered, in a process of its own; what another screen claims has no way in."""
     office = trial.office()

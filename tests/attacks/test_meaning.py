@@ -283,7 +283,7 @@ def digest_as_a_message(trial: Trial) -> None:
 
 
 def _callers(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
-    """Who calls what signs with a private node, or the library under it; the defining module itself aside."""
+    """Who calls what signs a digest with a private node, or the library under it; the defining module itself aside."""
     found: dict[str, set[str]] = {}
     for name, tree in sources.items():
         if name == "falconer_offline/keys/private.py":
@@ -297,7 +297,7 @@ def _callers(sources: dict[str, ast.Module]) -> dict[str, set[str]]:
                 called in {"sign_taproot", "sign_recoverable", "sign_schnorr"}
                 or called.endswith("ecdsa_sign")
                 or "schnorrsig_sign" in called
-                or (called == "sign" and bitcoin)
+                or (called == "sign" and bitcoin and len(node.args) == 1)
             ):
                 found.setdefault(name, set()).add(called)
     return found

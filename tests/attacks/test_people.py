@@ -44,6 +44,7 @@ from falconer_shared.audit.record import AuditRecord
 from falconer_shared.bitcoin.address import script_of
 from falconer_shared.bitcoin.bip32 import parse_path
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.descriptor.checksum import with_checksum
 from falconer_shared.errors import Declined, FalconerError
 from falconer_shared.exchange.envelope import extract
 from falconer_shared.exchange.lines import RuleLine
@@ -1202,12 +1203,12 @@ def traps() -> list[list[str]]:
         (
             "descriptor",
             lambda: RegisteredWallet.register(
-                "w", Network.REGTEST, f"wsh(multi({digits[:10_000]},x))#aaaaaaaa"
+                "w", Network.REGTEST, with_checksum(f"wsh(multi({digits[:10_000]},x))")
             ),
         ),
         (
             "descriptor",
-            lambda: RegisteredWallet.register("w", Network.REGTEST, f"wsh({commas[:16_000]})#aaaaaaaa"),
+            lambda: RegisteredWallet.register("w", Network.REGTEST, with_checksum(f"wsh({commas[:16_000]})")),
         ),
         ("address", lambda: script_of("1" * 1_000_000, Network.REGTEST)),
         ("address", lambda: script_of("bcrt1" + "q" * 1_000_000, Network.REGTEST)),
