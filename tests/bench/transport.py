@@ -19,10 +19,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, repeat
+from typing import Any
 
+from falconer_shared.errors import UsageError
 from falconer_shared.qr.client import ENVIRONMENT, READERS, Scanner, command
-from falconer_shared.qr.draw import characters, draw
+from falconer_shared.qr.draw import draw
 from falconer_shared.transport import bytewords, fountain
 from falconer_shared.transport.parts import Kind
 from falconer_shared.transport.receive import Receiver
@@ -30,84 +32,149 @@ from falconer_shared.transport.ur import Sender
 from tests.support.frames import psbt
 
 SCHEDULES = {"standard": fountain.standard, "cyclic": fountain.cyclic, "dense": fountain.dense}
-CONDITIONS = (("10 %", 0.1, False), ("30 %", 0.3, False), ("50 %", 0.5, False), ("join late", 0.0, True))
+LOSSES = (0.0, 0.1, 0.3, 0.5)
+
+
+class Parts:
+    """The parts of one message as sets of fragments, worked out once for all trials."""
+
+    def __init__(self, n: int, checksum: int = 0x5EED) -> None:
+        self.n = n
+        self.checksum = checksum
+        self._masks: dict[int, int] = {}
+        self._lists: dict[int, list[int]] = {}
+
+    def mask(self, number: int) -> int:
+        found = self._masks.get(number)
+        if found is None:
+            found = 0
+            for index in fountain.choose_fragments(number, self.n, self.checksum):
+                found |= 1 << index
+            self._masks[number] = found
+        return found
+
+    def fragments(self, number: int) -> list[int]:
+        found = self._lists.get(number)
+        if found is None:
+            found = self._lists[number] = fountain.choose_fragments(number, self.n, self.checksum)
+        return found
+
+
+class Eliminating:
+    """Counts independent parts, as `fountain.Elimination` does, without their data."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pivots: dict[int, int] = {}
+
+    def add(self, number: int) -> bool:
+        row = self._parts.mask(number)
+        while row:
+            top = row.bit_length()
+            other = self._pivots.get(top)
+            if other is None:
+                self._pivots[top] = row
+                break
+            row ^= other
+        return len(self._pivots) == self._parts.n
 
 
 class Peeling:
-    """Takes a known fragment out of every part that mixes it, and no more than that."""
+    """The reference decoder: takes known fragments out of every part that mixes them, and no more than that."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.known: set[int] = set()
-        self.mixed: list[set[int]] = []
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._known: set[int] = set()
+        self._mixed: dict[int, set[int]] = {}
+        self._holding: dict[int, list[int]] = {}
 
-    def add(self, fragments: list[int]) -> bool:
-        left = set(fragments) - self.known
+    def add(self, number: int) -> bool:
+        left = set(self._parts.fragments(number)) - self._known
         if len(left) > 1:
-            if left not in self.mixed:
-                self.mixed.append(left)
+            if number not in self._mixed:
+                self._mixed[number] = left
+                for fragment in left:
+                    self._holding.setdefault(fragment, []).append(number)
             return False
         queue = list(left)
         while queue:
             found = queue.pop()
-            if found in self.known:
+            if found in self._known:
                 continue
-            self.known.add(found)
-            keep = []
-            for part in self.mixed:
-                part.discard(found)
-                if len(part) > 1:
-                    keep.append(part)
-                else:
-                    queue += part
-            self.mixed = keep
-        return len(self.known) == self.n
+            self._known.add(found)
+            for holder in self._holding.pop(found, ()):
+                rest = self._mixed.get(holder)
+                if rest is None:
+                    continue
+                rest.discard(found)
+                if len(rest) <= 1:
+                    del self._mixed[holder]
+                    queue += rest
+        return len(self._known) == self._parts.n
+
+
+class Looping:
+    """A receiver of BBQr: every part is needed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._n = parts.n
+        self._seen: set[int] = set()
+
+    def add(self, number: int) -> bool:
+        self._seen.add((number - 1) % self._n)
+        return len(self._seen) == self._n
+
+
+COLUMNS = (
+    ("standard, elimination", fountain.standard, Eliminating),
+    ("standard, peeling", fountain.standard, Peeling),
+    ("cyclic, elimination", fountain.cyclic, Eliminating),
+    ("cyclic, peeling", fountain.cyclic, Peeling),
+    ("dense, elimination", fountain.dense, Eliminating),
+    ("BBQr", fountain.standard, Looping),
+)
 
 
 def frames_needed(
-    n: int, schedule: fountain.Schedule, loss: float, late: bool, trials: int, decoder: str
+    parts: Parts, shown: list[int], receiver: Callable[[Parts], object], loss: float, late: bool, trials: int
 ) -> list[int]:
+    """Frames received until the message is whole, in each trial."""
     needed = []
     for trial in range(trials):
         luck = random.Random(trial)
-        checksum = luck.getrandbits(32)
-        start = luck.randrange(n, 3 * n) if late else 0
-        equations, peeling = fountain.Elimination(n, 1), Peeling(n)
+        decoder: Any = receiver(parts)
         received = 0
-        for number in islice(schedule(n, checksum), start, start + 60 * n + 400):
+        for number in islice(shown, luck.randrange(parts.n, 3 * parts.n) if late else 0, None):
             if luck.random() < loss:
                 continue
             received += 1
-            if decoder == "elimination":
-                equations.add(number, b"\0", checksum)
-                if equations.rank == n:
-                    break
-            elif peeling.add(fountain.choose_fragments(number, n, checksum)):
+            if decoder.add(number):
                 break
+        else:
+            raise RuntimeError("it never ended: show more")
         needed.append(received)
     return needed
 
 
 def bench_frames(trials: int) -> None:
-    print(
-        "| n | loss | "
-        + " | ".join(f"{name}, {decoder}" for name in SCHEDULES for decoder in ("elimination", "peeling"))
-        + " |"
-    )
-    print("|---|---|" + "---|" * 6)
+    print("| n | loss | joins | " + " | ".join(name for name, _, _ in COLUMNS) + " |")
+    print("|---|---|---|" + "---|" * len(COLUMNS))
     for n in (3, 25, 250, 2500):
-        tries = max(3, trials // 10) if n > 250 else trials
-        for words, loss, late in CONDITIONS:
-            cells = []
-            for schedule in SCHEDULES.values():
-                for decoder in ("elimination", "peeling"):
-                    if decoder == "peeling" and (schedule is fountain.dense or n > 250):
-                        cells.append("-")
-                        continue
-                    found = sorted(frames_needed(n, schedule, loss, late, tries, decoder))
+        parts = Parts(n)
+        shown = {
+            schedule: list(islice(schedule(n, parts.checksum), 45 * n + 400))
+            for schedule in SCHEDULES.values()
+        }
+        for loss in LOSSES:
+            for late in (False, True):
+                cells = []
+                for _, schedule, receiver in COLUMNS:
+                    tries = trials if n < 2500 or receiver is Looping else max(5, trials // 20)
+                    found = sorted(frames_needed(parts, shown[schedule], receiver, loss, late, tries))
                     high = found[min(len(found) - 1, int(len(found) * 0.95))]
                     cells.append(f"{statistics.mean(found) / n:.3f} ({high / n:.2f})")
-            print(f"| {n} | {words} | " + " | ".join(cells) + " |", flush=True)
+                words = "late" if late else "at the start"
+                print(f"| {n} | {loss:.0%} | {words} | " + " | ".join(cells) + " |", flush=True)
 
 
 def median_ms(act: Callable[[], object], times: int) -> float:
@@ -212,25 +279,48 @@ def bench_codes(_trials: int) -> None:
 
 
 def bench_payloads(_trials: int) -> None:
+    """Real PSBTs, with every previous transaction, in each dialect."""
+    from falconer_shared.transport.send import Spelling, Way, send
+    from tests.bench.cases import payment
+
+    version = 20
+    print(f"Codes of version {version}; a payment of a 2-of-3 wallet with all previous transactions.\n")
     print(
-        "| payload | version | parts | frames at 30 % loss (dense) | seconds at 10 a second, losses included |"
+        "| inputs | bytes | dialect | codes | shown at 0 % | seconds at 10 / 20 | shown at 30 % | seconds at 10 / 20 |"
     )
-    print("|---|---|---|---|---|")
-    for size in (700, 2_000, 35_000, 350_000):
-        for version in (12, 20, 25):
-            sender = Sender(psbt(size), Kind.PSBT, characters(version), schedule=fountain.dense)
-            luck = random.Random(size)
-            receiver = Receiver()
-            shown = received = 0
-            for frame in sender.frames() if sender.n > 1 else iter(lambda sender=sender: sender.frame(1), ""):
-                shown += 1
-                if luck.random() < 0.3:
-                    continue
-                received += 1
-                if receiver.feed(frame).complete:
-                    break
-            print(f"| {size:,} bytes | {version} | {sender.n} | {received} | {shown / 10:.1f} |", flush=True)
+    print("|---|---|---|---|---|---|---|---|")
+    ways = (
+        ("UR, dense", Way(Spelling.UR, version, schedule=fountain.dense)),
+        ("UR, cyclic", Way(Spelling.UR, version, schedule=fountain.cyclic)),
+        ("BBQr", Way(Spelling.BBQR, version)),
+        ("UR 1", Way(Spelling.UR1, version)),
+        ("pMofN", Way(Spelling.PMOFN, version)),
+        ("base 43, one code", Way(Spelling.BASE43, 40)),
+    )
+    for inputs in (2, 100, 1000):
+        data = payment("wsh", inputs).psbt().serialize()
+        for name, way in ways:
+            try:
+                made = send(data, Kind.PSBT, way)
+            except UsageError:
+                print(f"| {inputs} | {len(data):,} | {name} | - | - | - | - | - |")
+                continue
+            cells = []
+            for loss in (0.0, 0.3):
+                shown = shown_until_whole(made, loss)
+                cells += [str(shown), f"{shown / 10:.1f} / {shown / 20:.1f}"]
+            print(f"| {inputs} | {len(data):,} | {name} | {made.n} | " + " | ".join(cells) + " |", flush=True)
     print(f"\npeak memory of this bench: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")
+
+
+def shown_until_whole(made: Any, loss: float) -> int:
+    luck = random.Random(7)
+    receiver = Receiver()
+    frames = made.frames() if made.n > 1 else repeat(made.frame(1))
+    for shown, frame in enumerate(islice(frames, 60 * made.n + 400), 1):
+        if luck.random() >= loss and receiver.feed(frame).complete:
+            return shown
+    raise RuntimeError("it never ended")
 
 
 BENCHES = {"frames": bench_frames, "parts": bench_parts, "codes": bench_codes, "payloads": bench_payloads}

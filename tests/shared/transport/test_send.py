@@ -121,6 +121,13 @@ def test_too_large() -> None:
             send(payload, Kind.PSBT, Way(Spelling.BBQR, version))
 
 
+def test_what_cannot_fit_into_one_code_is_not_spelled_out() -> None:
+    """Base 43 takes quadratic time: half a megabyte would be minutes."""
+    with refused("qr-payload-too-large", UsageError):
+        send(psbt(2_000_000), Kind.PSBT, Way(Spelling.BASE43, 40))
+    assert send(psbt(2_900), Kind.PSBT, Way(Spelling.BASE43, 40)).n == 1
+
+
 def test_kinds_that_a_dialect_cannot_carry() -> None:
     with refused("send-kind-unsupported", UsageError):
         send(PAYLOAD, Kind.PSBT, Way(Spelling.ADDWALLET))

@@ -124,6 +124,9 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
         case Spelling.HEX if kind in TRANSACTIONS:
             text = payload.hex().upper()
         case Spelling.BASE43 if kind in TRANSACTIONS:
+            if len(payload) * 8 > characters * 6:
+                # a digit is less than six bits; and spelling out what cannot fit would take minutes
+                raise ValueError("it does not fit into one code of this size")
             text = to_base43(payload)
         case Spelling.TEXT if kind in TEXTS:
             text = _ascii(payload, kind, way)
