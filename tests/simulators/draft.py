@@ -354,7 +354,8 @@ class Desk:
             draft.seal()
             digest = hashlib.sha256(written(draft.request)).hexdigest()
             for name in rules.mandatory:
-                draft.receipts.append(receipt_field(name, name, 1, digest))
+                field_ = receipt_field(name, name, 1, digest)
+                draft.receipts = [each for each in draft.receipts if each[0] != field_[0]] + [field_]
                 self.given.mandatory.add((name, digest))
 
     def mark(self, name: str) -> str:
