@@ -169,6 +169,16 @@ def more_in_the_key(trial: Trial) -> None:
             assert beside != longer
             tried += 1
     assert tried >= 20
+    # and the fields that make up the transaction itself, beside the true ones
+    for put, keys in (
+        (with_global, (b"\x02", b"\x03", b"\x04", b"\x05", b"\x06", b"\xfb")),
+        (_first(with_input), (b"\x0e", b"\x0f", b"\x10", b"\x11", b"\x12")),
+        (_first(with_output), (b"\x03", b"\x04")),
+    ):
+        for key in keys:
+            for more in (b"\xaa", b"\x00", bytes(33)):
+                longer = put(V2, key + more, bytes(4))
+                trial.refused("psbt-key-size", lambda longer=longer: parse(longer))
     double = edited(V0, lambda each: each.maps[0].append((b"\x00\xaa", each.maps[0][0][1])))
     trial.refused("psbt-key-size", lambda: parse(double))
     found = vectors(trial, 174, "typed key")
