@@ -64,8 +64,10 @@ def test_the_other_program_and_other_decoders(decoder: str, container: str, tmp_
         tmp_path / f"codes.{container}", PSBT[:700], Camera(height=480, smear=0), Choice(density=12)
     )
     done = subprocess.run(
-        [str(BIN / "falconer-offline"), "--allow-network-interfaces", "qr", "scan", str(path)]
-        + ["--decoder", decoder, "--out", str(tmp_path / "received.psbt"), "--json"],
+        [
+            *(BIN / "falconer-offline", "--allow-network-interfaces", "qr", "scan", path),
+            *("--decoder", decoder, "--out", tmp_path / "received.psbt", "--json"),
+        ],
         env=clean_environment(FALCONER_OFFLINE_HOME=str(tmp_path / "home")),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
