@@ -35,6 +35,8 @@ _SECRET_UR: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+_CONTROL: Final = re.compile(rb"[^\t\n\r -~]")
+
 _DESCRIPTOR: Final = re.compile(
     r"(?:wsh|sh|wpkh|pkh|tr|combo|multi|sortedmulti|pk|raw|rawtr|addr)\(", re.ASCII
 )
@@ -98,7 +100,8 @@ def kind_of(data: bytes) -> Kind:
     """
     if data.startswith(PSBT_MAGIC):
         return Kind.PSBT
-    if not data.isascii():
+    if not data.isascii() or _CONTROL.search(data):
+        # what no person could read is no text, whatever its bytes
         return Kind.BYTES
     return kind_of_text(data.decode("ascii"))
 
