@@ -461,9 +461,15 @@ def unlock(shell: Shell, asking: Asking) -> None:
     network = records.network(state)
     with shell.devices(network, asking) as signer:
         locked = [device for device in _listed(signer) if device.needs_pin]
-        if len(locked) != 1:
+        if not locked:
             raise DeviceError(
-                "device-none-locked" if not locked else "device-several",
+                "device-none-locked",
+                "no device here wants a PIN from this computer",
+                remedy="a device with keys or a touch screen of its own takes its PIN there",
+            )
+        if len(locked) > 1:
+            raise DeviceError(
+                "device-several",
                 f"{len(locked)} devices here want a PIN from this computer",
                 remedy="plug in the one that is meant, and no other",
             )
