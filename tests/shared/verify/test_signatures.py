@@ -46,6 +46,16 @@ class TestAnswers:
         assert part.signers == {1}
         assert not part.complete
 
+    @pytest.mark.parametrize("wallet", [SINGLE, VAULT])
+    def test_every_input_must_have_its_quorum(self, wallet):
+        psbt, verified = prepared(wallet)
+        seeds = [1, 2][: wallet.threshold]
+        whole = signed(psbt, verified, seeds)
+        assert verify_signatures(verified, whole).complete
+        for index in (0, 1):
+            half = psbt.with_fields(input_add={index: whole.inputs[index].signature_fields})
+            assert not verify_signatures(verified, half).complete
+
     def test_merge_completes(self):
         psbt, verified = prepared()
         first = verify_signatures(verified, signed(psbt, verified, [1]))
@@ -211,6 +221,10 @@ class TestFinalisedAnswers:
             ),
         )
         refused("signature-invalid", verified, UntrustedPsbt.parse(answer))
+
+    def test_a_final_script_sig_alone_finishes_no_segwit_coin(self):
+        psbt, verified = prepared()
+        refused("answer-signed-nothing", verified, psbt.with_fields(input_add={0: {b"\x07": b"\x01\x00"}}))
 
     def test_garbage(self):
         psbt, verified = prepared(SINGLE)
