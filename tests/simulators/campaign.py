@@ -118,7 +118,9 @@ class Game:
         desk = self.desk
         desk.chance = chance
         self._tick(chance)
-        draft, untouched = self._base(chance)
+        earlier = self._earlier(chance)
+        draft = earlier or desk.honest(self.size)
+        untouched = earlier is None and chance.random() < 0.12
         chosen = [] if untouched else self._edit(draft, chance)
         data = draft.seal()
         replayed = self._replay(chance)
@@ -136,7 +138,10 @@ class Game:
         tally.refusals.update(outcome.rules)
         if outcome.answer is None and outcome.receipt is not None:
             self._receipt(outcome.receipt)
-        harmless = bool(chosen) and all(each.harmless for each in chosen)
+        # what goes on from an earlier request has that one's edits in it
+        harmless = (
+            bool(chosen) and earlier is None and replayed is None and all(each.harmless for each in chosen)
+        )
         for counter, counted in ((tally.honest, fresh), (tally.harmless, harmless)):
             if counted:
                 counter["signed" if outcome.answer else "refused"] += 1
@@ -145,7 +150,7 @@ class Game:
             tally.signed_with.update(each.name for each in chosen)
             wrong = self._signed(data, outcome, tally)
             return words + wrong if wrong else None
-        if (fresh or (harmless and replayed is None)) and not self.tainted:
+        if (fresh or harmless) and not self.tainted:
             verdict = self.oracle.proposal(data, desk.now)
             if not verdict.objections and not fresh:
                 tally.harmless["refused although right"] += 1
@@ -161,14 +166,13 @@ class Game:
         # now and then a clock is behind, and right again at the next request
         self.desk.now = self.time - (chance.choice((1, 3_600, 90_000)) if chance.random() < 0.03 else 0)
 
-    def _base(self, chance: random.Random) -> tuple[Draft, bool]:
-        """What is edited: an honest request, or an earlier one again. With it, whether it is to stay as it is."""
-        desk = self.desk
-        if desk.past and chance.random() < 0.25:
-            draft = chance.choice(desk.past)[0].copy()
-            self._again(draft, chance)
-            return draft, False
-        return desk.honest(self.size), chance.random() < 0.12
+    def _earlier(self, chance: random.Random) -> Draft | None:
+        """An earlier request to go on from, now and then."""
+        if not self.desk.past or chance.random() >= 0.25:
+            return None
+        draft = chance.choice(self.desk.past)[0].copy()
+        self._again(draft, chance)
+        return draft
 
     def _again(self, draft: Draft, chance: random.Random) -> None:
         """An earlier request brought up to date: other fee, other coins, new window of time, new approvals of it."""
