@@ -7,10 +7,11 @@ import random
 
 import pytest
 
+from falconer_shared.crossing.choice import DENSITIES as CAMERAS
 from falconer_shared.crossing.choice import Choice, parse_density, parse_rate
 from falconer_shared.crossing.reel import DENSITIES, Reel
 from falconer_shared.errors import UsageError
-from falconer_shared.qr.draw import draw
+from falconer_shared.qr.draw import QUIET_ZONE, draw, side
 from falconer_shared.transport.parts import Kind
 from falconer_shared.transport.profiles import PROFILES, Form, route
 from falconer_shared.transport.receive import Receiver
@@ -135,3 +136,84 @@ def test_the_form_of_a_wallet() -> None:
     assert Choice("coldcard").form() is Form.JSON_DESC
     assert Choice("jade").form() is Form.MULTISIG_TEXT
     assert Choice().form() is Choice("jade", Spelling.TEXT).form() is Form.DESCRIPTOR
+
+
+# What is chosen where nobody says anything
+
+
+def modules(version: int) -> int:
+    return side(version) + 2 * QUIET_ZONE
+
+
+@pytest.mark.parametrize(("name", "lines"), [("low", 480), ("medium", 720), ("high", 720), ("highest", 1080)])
+def test_named_densities_leave_a_module_five_pixels_of_the_camera(name: str, lines: int) -> None:
+    """With the code filling nine tenths of the picture's height (BASELINES: what survives motion blur)."""
+    assert lines * 9 // 10 / modules(CAMERAS[name]) >= 5
+
+
+@pytest.mark.parametrize("signer", PROFILES)
+def test_what_moves_is_never_denser_than_a_camera_of_720_lines_reads(signer: str) -> None:
+    for kind in (Kind.PSBT, Kind.DESCRIPTOR, Kind.KEY, Kind.TRANSACTION, Kind.BYTES):
+        try:
+            way = route(signer, kind).way
+        except UsageError:
+            continue
+        still = way.spelling in {Spelling.TEXT, Spelling.BASE43, Spelling.ADDWALLET}
+        assert still or way.version <= CAMERAS["high"]
+    # cameras of 480 lines and less
+    if signer in {"seedsigner", "krux", "jade"}:
+        assert route(signer, Kind.PSBT).way.version <= CAMERAS["low"]
+
+
+def chosen(size: int, **choice: object) -> tuple[int, int]:
+    payload = b"psbt\xff" + random.Random(2).randbytes(size - 5)
+    plan = Choice(**choice).plan(payload, Kind.PSBT)  # type: ignore[arg-type]
+    return plan.version, plan.make(plan.version).n
+
+
+def test_between_falconers_the_payload_decides() -> None:
+    assert chosen(500) == (20, 1)
+    assert chosen(700) == (25, 1)
+    assert chosen(1_000) == (20, 2)
+    version, count = chosen(33_000)
+    assert (version, count < 60) == (20, True)
+    version, count = chosen(36_000)
+    assert (version, count < 60) == (25, True)
+    assert chosen(36_000, density=20)[0] == 20
+
+
+def test_others_get_what_their_cameras_read_whatever_it_is() -> None:
+    assert chosen(36_000, signer="krux")[0] == 8
+    assert chosen(36_000, signer="coldcard")[0] == 25
+    assert chosen(700, signer="sparrow")[0] == 16
+
+
+@pytest.mark.parametrize(("size", "version"), [(300, 20), (950, 25), (1_290, 30), (1_700, 35), (2_200, 40)])
+def test_a_dialect_of_one_code_gets_as_large_a_code_as_it_needs(size: int, version: int) -> None:
+    assert chosen(size, spelling=Spelling.BASE64) == (version, 1)
+
+
+def test_what_no_code_holds_is_refused() -> None:
+    plan = Choice("electrum").plan(PSBT * 2, Kind.PSBT)
+    with refused("qr-payload-too-large", UsageError):
+        plan.make(plan.version)
+
+
+def test_a_terminal_too_small_for_a_payload_that_needs_one_code() -> None:
+    plan = Choice("electrum").plan(PSBT[:1500], Kind.PSBT)
+    with refused("qr-terminal-too-small", UsageError) as found:
+        Reel(plan.make, plan.version, 20, 200)
+    needed = draw(plan.make(plan.version).frame(1)).version
+    assert (
+        found.value.message
+        == f"a code that holds it takes {modules(needed)} columns and {modules(needed) // 2 + 2} lines"
+    )
+    assert Reel(plan.make, plan.version, needed, 200).sending.n == 1
+
+
+def test_where_light_and_dark_are_guessed_a_key_is_named() -> None:
+    plan = Choice().plan(PSBT, Kind.PSBT)
+    assert "i inverts" in Reel(plan.make, 10, 25, 200, plain=True).caption(1, 8)
+    assert "i inverts" not in Reel(plan.make, 10, 25, 200).caption(1, 8)
+    one = Choice().plan(PSBT[:200], Kind.PSBT)
+    assert Reel(one.make, 20, 25, 200, plain=True).caption(1, 8) == "One code. i inverts, any other key ends."

@@ -82,6 +82,25 @@ PAINTS: dict[Paint, Callable[[str], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("environment", "paint"),
+    [
+        ({}, Paint.COLOURS),
+        ({"NO_COLOR": ""}, Paint.COLOURS),
+        ({"COLORFGBG": "0;15"}, Paint.COLOURS),
+        ({"NO_COLOR": "1"}, Paint.DARK),
+        ({"NO_COLOR": "1", "COLORFGBG": "15;0"}, Paint.DARK),
+        ({"NO_COLOR": "1", "COLORFGBG": "0;15"}, Paint.LIGHT),
+        ({"NO_COLOR": "1", "COLORFGBG": "0;default;7"}, Paint.LIGHT),
+        ({"NO_COLOR": "1", "COLORFGBG": "nonsense"}, Paint.DARK),
+    ],
+)
+def test_the_paint_for_a_terminal(environment: dict[str, str], paint: Paint) -> None:
+    assert Paint.of(environment) is paint
+    assert paint.inverted().inverted() is paint
+    assert (paint.inverted() is paint) == (paint is Paint.COLOURS)
+
+
 @pytest.mark.parametrize("paint", Paint)
 def test_paints_show_the_same_modules(paint: Paint) -> None:
     code = draw(ALPHANUMERIC)

@@ -126,6 +126,19 @@ def test_a_code_that_stays_can_change_its_density_too() -> None:
     assert animate(Letters("A", "B"), screen.write, screen.wait) == 2
 
 
+def test_a_key_inverts_where_light_and_dark_were_guessed() -> None:
+    screen = Screen({2: "i", 4: "i", 5: "q"})
+    animate(Letters("A"), screen.write, screen.wait, paint=Paint.DARK)
+    drawn = [text.removeprefix("\x1b[H") for text in screen.codes]
+    code = draw("A")
+    assert [text.startswith(code.terminal(Paint.LIGHT)) for text in drawn] == [False, True, False]
+    assert [text.startswith(code.terminal(Paint.DARK)) for text in drawn] == [True, False, True]
+    assert all("code 1" in text for text in drawn)
+    # colours are right whatever the theme: there the key is like any other
+    screen = Screen({2: "i"})
+    assert animate(Letters("ABC"), screen.write, screen.wait) == 2
+
+
 @pytest.mark.parametrize("where", ["wait", "write", "frames"])
 def test_ctrl_c_ends_wherever_it_comes(where: str) -> None:
     screen = Screen({})

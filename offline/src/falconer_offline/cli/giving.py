@@ -92,16 +92,19 @@ class CodesExit:
 
     def _animate(self, plan: Plan, stream: IO[str]) -> tuple[int, Sending]:
         from falconer_shared.crossing.reel import Reel
+        from falconer_shared.qr.draw import Paint
         from falconer_shared.qr.show import animate
 
-        reel = Reel(plan.make, plan.version, self.version, terminal.size()[0])
+        paint = gap.paint()
+        plain = paint is not Paint.COLOURS
+        reel = Reel(plan.make, plan.version, self.version, terminal.size()[0], plain=plain)
         with terminal.keys() as key:
             shown = animate(
                 reel,
                 gap.writer(stream),
                 key,
                 frames_per_second=plan.frames_per_second,
-                paint=gap.paint(),
+                paint=paint,
             )
         return shown, reel.sending
 
@@ -115,6 +118,12 @@ class CodesExit:
         with window() as opened:
             shown = in_window(reel, opened.show, plan.frames_per_second)
         return shown, reel.sending
+
+
+def say_given(shell: Shell, given: tuple[list[str], Sending]) -> None:
+    """Say where codes are, and what the other side must find in them."""
+    places, sending = given
+    shell.say(f"It is {' and '.join(places)}. SHA-256 of what they hold: {sending.digest}", indent=8)
 
 
 @dataclass(frozen=True, slots=True)

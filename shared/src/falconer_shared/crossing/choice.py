@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from falconer_shared.encoding.capacity import MAX_VERSION
@@ -24,6 +25,14 @@ OURSELVES: Final = "falconer"
 DENSITIES: Final = {"low": 12, "medium": 20, "high": 25, "highest": 35}
 """Names for versions: what cameras of 480, 720 (with room to spare), 720 and 1080 lines read, at five camera
 pixels a module (BASELINES).
+"""
+
+MANY_CODES: Final = 60
+"""From here on, between two Falconers, codes are as dense as a camera of 720 lines reads: five seconds at twelve a second."""
+
+_LARGER: Final = (25, 30, 35, MAX_VERSION)
+"""What comes next where the usual version does not hold the payload at all: dialects of one code. A code that stands
+still may have smaller modules than codes that change.
 """
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]?\Z", re.ASCII)
@@ -68,7 +77,24 @@ class Choice:
         def make(version: int) -> Sending:
             return send(payload, kind, replace(way, version=version))
 
-        return Plan(make, way.version, self.frames_per_second or rate)
+        version = self.density or self._automatic(way.version, make)
+        return Plan(make, version, self.frames_per_second or rate)
+
+    def _automatic(self, usual: int, make: Callable[[int], Sending]) -> int:
+        """The receiver's usual version, as far as it holds the payload."""
+        for version, larger in pairwise((usual, *(larger for larger in _LARGER if larger > usual))):
+            try:
+                sending = make(version)
+            except UsageError:
+                # at the last one it is said
+                usual = larger
+                continue
+            if self.signer == OURSELVES and self.spelling is None and sending.n > 1:
+                dense = DENSITIES["high"]
+                if sending.n >= MANY_CODES or make(dense).n == 1:
+                    return dense
+            return version
+        return usual
 
     def _way(self, kind: Kind) -> tuple[Way, int]:
         if self.spelling is None:
@@ -78,8 +104,7 @@ class Choice:
             # said in so many words: whoever reads it is the person's business
             way, rate = Way(self.spelling, schedule=fountain.cyclic), FRAMES_PER_SECOND
         type_name = self.type_name if way.spelling is Spelling.UR and self.type_name else way.type_name
-        version = self.density or way.version
-        return replace(way, version=version, type_name=type_name, label=self.label), rate
+        return replace(way, type_name=type_name, label=self.label), rate
 
 
 def parse_density(text: str) -> int | None:

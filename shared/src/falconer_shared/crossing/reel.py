@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from falconer_shared.errors import UsageError
-from falconer_shared.qr.draw import Code
-from falconer_shared.qr.show import play
+from falconer_shared.qr.draw import Code, draw, terminal_size
+from falconer_shared.qr.show import INVERT, play
 from falconer_shared.transport.send import Sending
 
 DENSITIES: Final = (3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 22, 25, 28, 31, 35, 40)
@@ -16,18 +16,39 @@ DENSITIES: Final = (3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 22, 25, 28, 31, 35, 40)
 
 class Reel:
     """What `qr.show.animate` shows. `make` cuts the payload for codes of at most a version; `limit` is the
-    largest that fits where it is shown, and `columns` how long the line beneath may be.
+    largest that fits where it is shown, and `columns` how long the line beneath may be. `plain` is for terminals
+    whose light and dark are only guessed.
 
     Raises:
-        UsageError: what `make` raises for the first version.
+        UsageError: what `make` raises for the first version; `qr-terminal-too-small` where only a larger code than
+        fits would hold the payload.
     """
 
-    def __init__(self, make: Callable[[int], Sending], version: int, limit: int, columns: int) -> None:
+    def __init__(
+        self, make: Callable[[int], Sending], version: int, limit: int, columns: int, *, plain: bool = False
+    ) -> None:
         self._make = make
         self._limit = limit
         self._columns = columns
+        self._invert = f"{INVERT} inverts, " if plain else ""
         self.version: int = min(version, limit)
-        self.sending: Sending = make(self.version)
+        self.sending: Sending = self._first(version)
+
+    def _first(self, version: int) -> Sending:
+        try:
+            return self._make(self.version)
+        except UsageError:
+            if version == self.version:
+                raise
+            # with what is wrong at any size, if it is that
+            needed = self._make(version)
+        code = draw(needed.frame(1))
+        wide, high = terminal_size(code.version)
+        raise UsageError(
+            "qr-terminal-too-small",
+            f"a code that holds it takes {wide} columns and {high + 1} lines",
+            remedy="enlarge the window, make its letters smaller, or have the codes written as images",
+        )
 
     def frames(self) -> Iterator[str]:
         """The texts of the codes from the beginning; without end, unless one code is enough."""
@@ -36,10 +57,11 @@ class Reel:
     def caption(self, shown: int, frames_per_second: int) -> str:
         """What a person wants to know meanwhile, the most wanted first: the line may be cut off."""
         if self.sending.n == 1:
-            return "One code. Any key ends."[: self._columns - 1]
+            ending = f"{self._invert}any other key" if self._invert else "Any key"
+            return f"One code. {ending} ends."[: self._columns - 1]
         line = (
-            f"{shown} shown, {self.sending.n} needed. Any key ends;"
-            f" + - speed ({frames_per_second} a second), [ ] density ({self.version})"
+            f"{shown} shown, {self.sending.n} needed. Any key ends; {self._invert}"
+            f"+ - speed ({frames_per_second} a second), [ ] density ({self.version})"
         )
         return line[: self._columns - 1]
 

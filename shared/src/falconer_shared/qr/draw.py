@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
-from falconer_shared.encoding.capacity import Mode, capacity
+from falconer_shared.encoding.capacity import MAX_VERSION, Mode, capacity
 from falconer_shared.errors import UsageError
 
 QUIET_ZONE: Final = 4
 """Light modules on each side (ISO 18004)."""
-
-MAX_VERSION: Final = 25
-"""The densest code drawn: at 720 lines it leaves the five camera pixels a module that survive motion blur
-(BASELINES).
-"""
-
-DEFAULT_VERSION: Final = 20
-"""570 bytes of payload in a code that every camera of 720 lines reads."""
 
 _MASK: Final = 2
 
@@ -75,6 +68,20 @@ class Paint(Enum):
     """Without colours, for light letters on a dark background."""
     LIGHT = "light"
     """Without colours, for dark letters on a light background."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Colours, unless NO_COLOR asks for none (no-color.org). Which background there is then, COLORFGBG says, where a
+        terminal sets it (`ink;background`, 7 and 15 are light); most are dark.
+        """
+        if not environment.get("NO_COLOR"):
+            return cls(Paint.COLOURS)
+        light = environment.get("COLORFGBG", "").rpartition(";")[2] in {"7", "15"}
+        return cls(Paint.LIGHT if light else Paint.DARK)
+
+    def inverted(self) -> Paint:
+        """What is right where this one is wrong. Colours are never wrong."""
+        return {Paint.DARK: Paint.LIGHT, Paint.LIGHT: Paint.DARK}.get(self, self)
 
 
 # (upper module dark, lower module dark) -> character whose ink is dark

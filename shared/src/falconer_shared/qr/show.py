@@ -18,6 +18,7 @@ FASTER: Final = frozenset("+=")
 SLOWER: Final = frozenset("-_")
 DENSER: Final = "]"
 SPARSER: Final = "["
+INVERT: Final = "i"
 
 _ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[2J"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
@@ -110,16 +111,30 @@ def animate(
     paint: Paint = Paint.COLOURS,
 ) -> int:
     """`play` on the terminal's second screen. `write` puts text on the terminal at once. However this ends, the
-    first screen and the cursor come back.
+    first screen and the cursor come back. Where light and dark were only guessed, the key `i` exchanges them.
     """
+    drawn: tuple[Code, str] | None = None
+
+    def key(seconds: float) -> str | None:
+        nonlocal paint
+        pressed = wait(seconds)
+        if pressed != INVERT or paint is Paint.COLOURS:
+            return pressed
+        paint = paint.inverted()
+        # a code that stands still is drawn no other time
+        if drawn is not None:
+            draw_code(*drawn)
+        return None
 
     def draw_code(code: Code, caption: str) -> None:
+        nonlocal drawn
+        drawn = code, caption
         write(f"{_HOME}{code.terminal(paint)}{caption}{_REST_OF_LINE}")
 
     write(_ENTER)
     try:
         return play(
-            reel, draw_code, wait, frames_per_second=frames_per_second, begin_again=lambda: write(_CLEAR)
+            reel, draw_code, key, frames_per_second=frames_per_second, begin_again=lambda: write(_CLEAR)
         )
     finally:
         write(_LEAVE)
