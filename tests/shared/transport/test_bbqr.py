@@ -207,6 +207,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("case", MALFORMED)
 def test_malformed(case: str) -> None:
+    """A103, A106 (deflate), A108 (padding and sizes), A109 (types and what they hold)"""
     rule, frame = MALFORMED[case]
     with refused(rule, Malformed):
         BbqrDialect().read(frame)
