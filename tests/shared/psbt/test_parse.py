@@ -216,10 +216,14 @@ def test_counts_of_version_2_are_minimal():
 
 def test_only_parse_makes_a_psbt():
     psbt = UntrustedPsbt.parse(psbts.v0())
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"made by UntrustedPsbt\.parse alone"):
         UntrustedPsbt(psbt.raw, 0, psbt.tx, {}, (), (), seal=Seal("somebody"))
     with pytest.raises(ValueError, match="InitVar"):
         dataclasses.replace(psbt, version=2)
+
+
+def test_what_is_printed_of_a_psbt_holds_nothing_of_it():
+    assert repr(UntrustedPsbt.parse(psbts.v2())) == "UntrustedPsbt(version=2)"
 
 
 def test_a_psbt_cannot_be_changed():
