@@ -222,6 +222,20 @@ def test_only_parse_makes_a_psbt():
         dataclasses.replace(psbt, version=2)
 
 
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [(0, "global map"), (1, "input 0"), (2, "input 1"), (3, "output 0"), (4, "output 1"), (5, "output 2")],
+)
+def test_the_sentence_names_the_map(sample, number, where):
+    data = sample(inputs=2, outputs=3)
+    # the type of VERSION, of a redeem script and of a redeem script, with key data that none of them has
+    key = b"\xfbx" if number == 0 else b"\x04x" if number < 3 else b"\x00x"
+    with refused("psbt-key-size", Malformed) as caught:
+        UntrustedPsbt.parse(edited(data, lambda raw: raw.set(raw.maps[number], key, b"\0")))
+    assert caught.value.message.startswith(where)
+
+
 def test_what_is_printed_of_a_psbt_holds_nothing_of_it():
     assert repr(UntrustedPsbt.parse(psbts.v2())) == "UntrustedPsbt(version=2)"
 
