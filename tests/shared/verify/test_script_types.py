@@ -481,3 +481,29 @@ class TestKilled:
 def test_embit_tweaks_the_key_that_signs_for_us() -> None:
     secret = private_key(1, TR.keys[0].origin, OwnPlace(0, 3))
     assert PrivateKey(secret).taproot_tweak().xonly() == TR.scripts(0, 3).signing_keys[0]
+
+
+class TestScriptsOfOwnOutputs:
+    """The script is ours byte for byte; a false redeem or witness script beside it is what other signers might show."""
+
+    @pytest.mark.parametrize("form", sorted(WALLETS))
+    @pytest.mark.parametrize("key", [b"\x00", b"\x01"], ids=["redeem", "witness"])
+    def test_false_scripts_are_refused_and_true_ones_taken(self, form: str, key: bytes) -> None:
+        data, wallet = data_of(form), WALLETS[form]
+        place = check(data, wallet).outputs[1].place
+        assert place is not None
+        scripts = wallet.scripts(place.branch, place.index)
+        true = scripts.redeem_script if key == b"\x00" else scripts.witness_script
+        with_true = edited(data, lambda raw: raw.set(raw.output(1), key, true)) if true is not None else data
+        without = edited(data, lambda raw: raw.set(raw.output(1), key, None))
+        assert (
+            check(with_true, wallet).outputs == check(without, wallet).outputs == check(data, wallet).outputs
+        )
+        for false in (b"\x51", b"", (true or b"\x00") + b"\x00"):
+            refused(
+                "output-scripts-mismatch",
+                edited(data, lambda raw, false=false: raw.set(raw.output(1), key, false)),
+                wallet,
+            )
+            # what a payee's wallet says of its own output is its own business
+            check(edited(data, lambda raw, false=false: raw.set(raw.output(0), key, false)), wallet)

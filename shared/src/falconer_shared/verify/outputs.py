@@ -56,7 +56,8 @@ def prove_outputs(
         VerificationError: `output-none`, `output-own-beyond-gap`, `output-own-too-many`,
         `output-burns-value`,
             `output-carries-data`, `output-witness-version-unknown`, `output-script-unknown`,
-            `output-taproot-key-invalid`, `output-dust`, `change-not-derived`, `output-taproot-fields-mismatch`.
+            `output-taproot-key-invalid`, `output-dust`, `change-not-derived`, `output-taproot-fields-mismatch`,
+            `output-scripts-mismatch`.
     """
     if not psbt.tx.outputs:
         raise VerificationError("output-none", "the transaction has no output: all of it would be fee")
@@ -91,7 +92,7 @@ def _prove(
                 amount=int(output.value),
             )
         return VerifiedOutput(index, output.value, output.script, address, None)
-    _check_taproot_fields(psbt.outputs[index], wallet.scripts(place.branch, place.index))
+    _check_claims(psbt.outputs[index], wallet.scripts(place.branch, place.index))
     reach = known.reach(place.branch, wallet.gap_limit)
     if place.index > reach:
         raise VerificationError(
@@ -105,13 +106,22 @@ def _prove(
     return VerifiedOutput(index, output.value, output.script, address, place)
 
 
-def _check_taproot_fields(fields: PsbtOutput, scripts: Scripts) -> None:
+def _check_claims(fields: PsbtOutput, scripts: Scripts) -> None:
     # The script is ours byte for byte, so a lie in these fields changes nothing; but other signers show what they say (A046)
     claimed = (fields.tap_internal_key, *fields.tap_bip32_derivations)
     if fields.tap_tree is not None or any(key not in {None, scripts.internal_key} for key in claimed):
         raise VerificationError(
             "output-taproot-fields-mismatch",
             f"output {fields.index} is ours and brings a taproot key or scripts that are not",
+            output=fields.index,
+        )
+    if fields.redeem_script not in {None, scripts.redeem_script} or fields.witness_script not in {
+        None,
+        scripts.witness_script,
+    }:
+        raise VerificationError(
+            "output-scripts-mismatch",
+            f"output {fields.index} is ours and brings a redeem or witness script that is not",
             output=fields.index,
         )
 
