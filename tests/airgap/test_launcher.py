@@ -137,3 +137,64 @@ def test_the_worker_is_gone_after_its_block():
         "print(os.path.exists(f'/proc/{number}'))\n"
     )
     assert lines == ["False"]
+
+
+DEVICES = """
+from falconer_offline.hardware import wire
+from falconer_shared.bitcoin.network import Network
+from falconer_shared.errors import DeviceError
+devices = lambda emulators=False: worker.devices(Network.REGTEST, emulators=emulators, seconds=60, passphrase=None, notice=print)
+hwi = wire.command(sys.executable, "usb")
+"""
+
+
+def test_the_driver_of_devices_starts_and_looks_on_usb():
+    lines = run(READY + DEVICES + "with devices() as signer:\n    print(type(signer.list()).__name__)\n")
+    assert lines == ["tuple"]
+
+
+def test_the_driver_may_live_on_beside_a_secret_and_none_is_started_after_it():
+    lines = run(
+        READY + DEVICES + "import os\n"
+        "with devices() as signer:\n"
+        "    worker.before_secrets()\n"
+        "    print(type(signer.list()).__name__)\n"
+        "    number = signer._process.pid\n"
+        "print(os.path.exists(f'/proc/{number}'))\n"
+        "try:\n"
+        "    with devices():\n"
+        "        print('started')\n"
+        "except DeviceError as refused:\n"
+        "    print(refused.rule)\n"
+        "airgap.permit(hwi, wire.ENVIRONMENT)\n"
+        "attempt(lambda: subprocess.Popen(list(hwi), env=wire.ENVIRONMENT))\n"
+    )
+    assert lines[:3] == ["tuple", "False", "device-driver-failed"]
+    assert lines[3].startswith("refused:")
+
+
+def test_the_driver_starts_with_its_own_command_and_no_other():
+    others = (
+        "[*hwi[:-1], 'emulators']", "[*hwi, 'x']", "[hwi[0], '-m', *hwi[3:]]", "list(words)",
+    )  # fmt: skip
+    lines = run(
+        READY
+        + DEVICES
+        + "airgap.permit(hwi, wire.ENVIRONMENT)\n"
+        + "".join(f"attempt(lambda: subprocess.Popen({other}, env=wire.ENVIRONMENT))\n" for other in others)
+        + "attempt(lambda: subprocess.Popen(list(hwi), env=wire.ENVIRONMENT, stdin=subprocess.DEVNULL))\n"
+    )
+    assert [line.split(":")[0] for line in lines] == ["refused"] * len(others) + ["started"]
+
+
+def test_the_driver_sits_in_the_namespace_without_interfaces():
+    lines = run(
+        READY + DEVICES + "with devices() as signer:\n"
+        "    signer.list()\n"
+        "    number = signer._process.pid\n"
+        "    print(sorted(line.split(':')[0].strip() for line in open(f'/proc/{number}/net/dev') if ':' in line))\n"
+        "print(airgap.has_own_namespace())\n"
+    )
+    if lines[1] != "True":
+        pytest.skip("this kernel allows no namespace of one's own")
+    assert lines[0] == "['lo']"

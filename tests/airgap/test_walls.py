@@ -191,3 +191,21 @@ def test_zram_with_a_backing_device_counts(tmp_path, monkeypatch):
     (tmp_path / "swaps").write_text("Filename\n/dev/zram0 partition 1 0 5\n")
     monkeypatch.setattr(airgap, "_is_plain_zram", lambda _name: False)
     assert airgap.swap_areas(str(tmp_path / "swaps")) == ("/dev/zram0",)
+
+
+def test_with_loopback_the_namespace_stays_and_the_hook_stands():
+    program = (
+        "from falconer_offline import airgap\n"
+        "airgap.arm(loopback=True)\n"
+        "import socket\n"
+        "try:\n    socket.socket()\nexcept airgap.AirGapViolation:\n    print('refused')\n"
+        "print(airgap.has_loopback(), airgap.has_own_namespace())\n"
+        "airgap.arm()\n"
+        "print(airgap.has_loopback())\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused", "True", "False", "True"]
+
+
+def test_without_it_there_is_no_loopback():
+    assert run("print(airgap.has_loopback())") == ["False"]

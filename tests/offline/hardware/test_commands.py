@@ -22,7 +22,8 @@ from falconer_offline.state import records
 from falconer_offline.state.audit import check_journal
 from falconer_offline.state.store import State
 from falconer_shared.bitcoin.network import Network
-from tests.offline.hardware.devices import Simulated
+from falconer_shared.errors import StateError
+from tests.offline.hardware.devices import Simulated, refuses
 from tests.offline.hardware.test_desk import know
 from tests.offline.office import NOW, Office
 from tests.support.treasury import (
@@ -430,3 +431,30 @@ def test_a_pin_is_typed_by_positions(desk):
     desk.refuses("device-several", 7, "hardware", "unlock")
     desk.device.devices = ()
     desk.refuses("device-none-locked", 7, "hardware", "unlock")
+
+
+# Emulators
+
+
+@pytest.mark.parametrize("network", Network)
+def test_emulators_are_for_networks_without_money(network, capsys):
+    shell = Shell(json_output=False, debug=False)
+    shell._emulators = True
+    if network in {Network.REGTEST, Network.TESTNET4}:
+        shell.check_network(network)
+        shell.check_network(network)
+        assert capsys.readouterr().err.count("EMULATORS") == 1
+    else:
+        refuses("emulators-not-here", StateError, shell.check_network, network)
+
+
+def test_a_home_of_real_money_refuses_them_in_every_command(desk):
+    desk.monkeypatch.setattr(records, "network", lambda _: Network.MAINNET)
+    found = run(["--home", str(desk.office.home), "--emulators", "hardware", "list", "--json"])
+    assert (found, "emulators-not-here" in desk.capsys.readouterr().out) == (9, True)
+
+
+def test_the_word_opens_loopback_only_where_it_is_an_option(desk):
+    desk.monkeypatch.setattr(airgap, "_loopback", True)
+    found = run(["--home", str(desk.office.home), "key", "list", "--json"])
+    assert (found, "--emulators stands before" in desk.capsys.readouterr().out) == (2, True)

@@ -77,10 +77,10 @@ def test_operations_reach_the_client_and_noise_reaches_nobody():
         assert signer.fingerprint(DEVICE) == "5c9e228d"
         assert signer.xpub(DEVICE, (0x80000054,)) == "tpub"
         key = "02e7ab2537b5d49e970309aae06e9e49f36ce1c9febbd44ec8e0d1cca0b4f9c319"
-        refuses("device-request-refused", FalconerError, signer.show_address, DEVICE, AddressAt("nonsense"))
+        refuses("device-failed", FalconerError, signer.show_address, DEVICE, AddressAt("nonsense"))
         refuses(
             "device-request-refused",
-            Exception,
+            FalconerError,
             signer.show_address,
             DEVICE,
             AddressAt(f"wpkh([73c5da0a/0/0]{key})"),

@@ -61,6 +61,7 @@ def by_code(code: int, detail: str) -> Failure:
             return Failure(number)
     return {
         -3: Failure.DISCONNECTED,
+        -5: Failure.BAD_REQUEST,
         -6: Failure.NEEDS_PASSPHRASE,
         -7: Failure.BAD_REQUEST,
         -8: Failure.UNSUPPORTED,
