@@ -1,0 +1,1 @@
+"""Hardware wallets: recorded firmware, devices that lie, and a device that is there (docs/hardware.md)."""
