@@ -20,6 +20,7 @@ from falconer_shared.policy.engine import (
     ApprovalRefused,
     ApprovedTransaction,
     PolicyRefused,
+    _reason,
     approve,
     evaluate,
     is_approved,
@@ -769,3 +770,8 @@ def test_more_mandatory_signers_than_signatures_are_refused():
     two = the_policy(mandatory=("machine-a", "machine-b"))
     refused("policy-mandatory-too-many", two)
     judged(the_policy(mandatory=("machine-a",)))
+
+
+def test_a_rule_that_fails_without_an_id_is_a_mistake_of_ours():
+    with pytest.raises(RuntimeError, match="max_fee_sats fails without an id"):
+        _reason(Verdict("max_fee_sats", Outcome.FAIL))

@@ -367,6 +367,8 @@ class TestTaprootWithoutPreviousTransactions:
         assert any("the amounts of input 1 are claims" in note for note in one.notes)
         two = check(self.without(self.data, 0, 1), TR)
         assert any("the amounts of inputs 0, 1 are claims" in note for note in two.notes)
+        # who made the coin is not known either, and nothing is said of it
+        assert not any("newly mined" in note for note in two.notes)
         assert [item.digest for item in two.inputs] == [item.digest for item in check(self.data, TR).inputs]
 
     def test_many_are_counted(self) -> None:
