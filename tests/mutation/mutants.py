@@ -291,7 +291,8 @@ class _Finder:
         )
         ast.fix_missing_locations(new)
         shown = place.shown if _small(place.shown) else old
-        mutant.before = before or _text(shown)
+        within = _target(place.shown) if shown is old else ""
+        mutant.before = before or within + _text(shown)
         mutant.swap()
         # a statement that is replaced as a whole is not reached from itself
         mutant.after = "nothing" if isinstance(new, ast.Pass) else _text(new if shown is old else shown)
@@ -302,6 +303,13 @@ class _Finder:
 def _is_about_names(name: str) -> bool:
     """`__all__`, and a name for a type: `Fields = Map | ...`."""
     return name == "__all__" or (name[:1].isupper() and not name.isupper())
+
+
+def _target(node: ast.AST) -> str:
+    """What a long assignment assigns to, since the statement itself is not printed."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return f"{ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)} with "
+    return ""
 
 
 def _small(node: ast.AST) -> bool:

@@ -119,8 +119,7 @@ def _mark(tree: ast.Module, module: str) -> list[tuple[ast.AST, Site]]:
 
     for node, where, handled in _walk(tree, module, handled=False):
         if isinstance(node, ast.Raise) and node.exc is not None:
-            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            name = getattr(raised, "id", getattr(raised, "attr", ""))
+            name = _raised(node.exc)
             add(node, where, literal(node.exc), refuses=name in errors or not name[:1].isupper())
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Verdict":
             rules = literal(node)
@@ -131,6 +130,15 @@ def _mark(tree: ast.Module, module: str) -> list[tuple[ast.AST, Site]]:
             if rules and check_rules().called(node.value) not in errors:
                 add(node, where, rules)
     return found
+
+
+def _raised(raised: ast.expr) -> str:
+    """The name of the class or function that is called; click's errors are not ours, whatever they are called."""
+    if isinstance(raised, ast.Call):
+        raised = raised.func
+    if isinstance(raised, ast.Attribute):
+        return "Click" if getattr(raised.value, "id", "") == "click" else raised.attr
+    return getattr(raised, "id", "")
 
 
 def _walk(node: ast.AST, where: str, *, handled: bool) -> Iterator[tuple[ast.AST, str, bool]]:
