@@ -10,6 +10,7 @@ from falconer_shared.encoding.capacity import MAX_VERSION, Mode, capacity, versi
 from falconer_shared.errors import UsageError
 from falconer_shared.transport.parts import MAX_PAYLOAD, Kind
 from falconer_shared.transport.receive import Receiver
+from falconer_shared.transport.registry.types import TYPES
 from falconer_shared.transport.send import Spelling, Way, send
 from tests.support.frames import psbt
 from tests.support.refusal import outcome, refused
@@ -64,6 +65,33 @@ def test_there_and_back(spelling: Spelling, kind: Kind, version: int) -> None:
     assert received.data.strip() == payload.strip()
     if kind is not Kind.TRANSACTION or spelling not in (Spelling.UR, Spelling.UR1):
         assert received.kind in (kind, Kind.DESCRIPTOR if kind is Kind.ACCOUNT else kind)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_no_type_is_said_of_what_it_does_not_carry(name: str) -> None:
+    """A PSBT's name over a text, a descriptor's over a URI: whatever is sent is read back, as what its type says."""
+    kinds = {}
+    for kind, payload in PAYLOADS.items():
+        made, rule = outcome(
+            lambda kind=kind, payload=payload: send(payload, kind, Way(version=40, type_name=name))
+        )
+        if made is None:
+            assert rule == "send-kind-unsupported"
+            continue
+        receiver = Receiver()
+        received = [receiver.feed(made.frame(number)) for number in range(1, made.n + 1)][-1].received
+        assert received is not None
+        assert received.digest == made.digest
+        kinds[kind] = received.kind
+    says = {"psbt": Kind.PSBT, "output": Kind.DESCRIPTOR, "account": Kind.ACCOUNT, "hdkey": Kind.KEY}
+    wanted = [kind for word, kind in says.items() if word in name]
+    assert (set(kinds.values()) == set(wanted)) if wanted else (set(kinds) == set(Kind))
+
+
+def test_a_wallet_of_two_lines_is_no_addwallet() -> None:
+    assert send(DESCRIPTOR + b"\n", Kind.DESCRIPTOR, Way(Spelling.ADDWALLET, 40)).n == 1
+    with refused("send-kind-unsupported", UsageError):
+        send(DESCRIPTOR + b"\n" + DESCRIPTOR, Kind.DESCRIPTOR, Way(Spelling.ADDWALLET, 40))
 
 
 def test_which_kinds_each_dialect_carries() -> None:

@@ -31,6 +31,14 @@ DEFAULT_VERSION: Final = 20
 """570 bytes of payload in a code that every camera of 720 lines reads (BASELINES)."""
 
 
+_CARRIED: Final = {
+    **dict.fromkeys(("crypto-psbt", "psbt"), (Kind.PSBT,)),
+    **dict.fromkeys(("crypto-output", "output-descriptor"), (Kind.DESCRIPTOR,)),
+    **dict.fromkeys(("crypto-account", "account-descriptor"), (Kind.ACCOUNT, Kind.DESCRIPTOR)),
+    **dict.fromkeys(("crypto-hdkey", "hdkey"), (Kind.KEY,)),
+}
+"""What a type of UR says that it carries; `bytes` says nothing."""
+
 _LABEL: Final = re.compile(r"[ -%'-~]{1,200}\Z", re.ASCII)
 """Printable ASCII without the sign that ends a name in `addwallet`."""
 
@@ -132,9 +140,10 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
             text = _ascii(payload, kind, way)
         case Spelling.ADDWALLET if kind is Kind.DESCRIPTOR:
             label = way.label or "wallet"
-            if not _LABEL.match(label):
+            descriptor = _ascii(payload, kind, way)
+            if not _LABEL.match(label) or "\n" in descriptor:
                 raise _unsupported(kind, way.spelling)
-            text = f"addwallet {label}&{_ascii(payload, kind, way)}"
+            text = f"addwallet {label}&{descriptor}"
         case _:
             raise _unsupported(kind, way.spelling)
     room = {mode: capacity(way.version, mode) for mode in Mode}
@@ -144,15 +153,23 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
 
 def _ur(payload: bytes, kind: Kind, way: Way, characters: int) -> Sender:
     name = way.type_name or SEND_TYPE[kind]
+    if kind not in _CARRIED.get(name, Kind):
+        raise _not_as(kind, name)
     try:
-        TYPES[name].wrap(payload, way.label)
+        wrapped = TYPES[name].wrap(payload, way.label)
+        if name in _CARRIED:
+            TYPES[name].unwrap(wrapped)  # what is not read back here is read nowhere
     except (KeyError, ValueError, Malformed):
-        raise UsageError(
-            "send-kind-unsupported",
-            f"a payload of kind '{kind.value}' cannot be spelled as ur:{name}",
-            remedy="choose another name (output-descriptor spells every wallet), or carry it as a file",
-        ) from None
+        raise _not_as(kind, name) from None
     return Sender(payload, kind, characters, schedule=way.schedule, type_name=name, label=way.label)
+
+
+def _not_as(kind: Kind, name: str) -> UsageError:
+    return UsageError(
+        "send-kind-unsupported",
+        f"a payload of kind '{kind.value}' cannot be spelled as ur:{name}",
+        remedy="choose another name (output-descriptor spells every wallet), or carry it as a file",
+    )
 
 
 def _ascii(payload: bytes, kind: Kind, way: Way) -> str:
