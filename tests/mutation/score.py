@@ -279,19 +279,30 @@ def explained() -> dict[str, str]:
     return found
 
 
+GROUPS = {
+    "approval/": "approval.",
+    "policy/engine.py": "policy.engine",
+    "psbt/parse.py": "psbt.parse",
+    "verify/": "verify.",
+}
+
+
 def write(known: dict[str, dict[str, object]]) -> None:
     """score.txt from all that is known of the mutants as the sources have them now."""
-    lines = ["# module, mutants, killed, of these by the time limit, survivors, percent; then the survivors"]
+    lines = ["# mutants, killed, of these by the time limit, survivors, percent; then the survivors"]
+    rows: dict[str, tuple[int, int, int]] = {}
     living: list[str] = []
-    sums = [0, 0, 0]
     for name in modules():
         entries = [(mutant.id, known.get(mutant.id)) for mutant in Source.read(name).mutants]
         killed = sum(bool(entry and entry["test"]) for _, entry in entries)
         late = sum(bool(entry and entry["late"]) for _, entry in entries)
         living += [each for each, entry in entries if not (entry and entry["test"])]
-        lines.append(_row(name.removeprefix(PACKAGE), len(entries), killed, late))
-        sums = [total + one for total, one in zip(sums, (len(entries), killed, late), strict=True)]
-    lines += [_row("total", *sums), "", *living]
+        rows[name.removeprefix(PACKAGE)] = (len(entries), killed, late)
+    for group, start in GROUPS.items():
+        inside = {name: row for name, row in rows.items() if name.startswith(start)}
+        lines.append(_row(group, *map(sum, zip(*inside.values(), strict=True))))
+        lines += [_row("  " + name, *row) for name, row in inside.items() if len(inside) > 1]
+    lines += [_row("total", *map(sum, zip(*rows.values(), strict=True))), "", *living]
     SCORE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -313,7 +324,7 @@ def problems() -> list[str]:
         for name in living.splitlines()
         if name not in reasons
     ]
-    rows = [line.split() for line in table.splitlines()[1:]]
+    rows = [line.split() for line in table.splitlines()[1:] if not line.startswith(" ")]
     found += [
         f"{row[0]}: {row[5]} %, less than {LEAST_PERCENT}" for row in rows if float(row[5]) < LEAST_PERCENT
     ]

@@ -256,6 +256,27 @@ class TestChecksItsOwnWork:
                 evaluate(item, b"", ())
             assert caught.value.rule == "final-witness-invalid"
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda script: script[:-1] + b"\xac",
+            lambda script: script + b"\x75",
+            lambda script: script[:-2] + b"\x52\xae",
+            lambda script: b"\x54" + script[1:],
+            lambda script: b"\x00" + script[1:],
+            lambda script: b"",
+        ],
+    )
+    def test_a_committed_script_that_is_no_multisig(self, change: Callable[[bytes], bytes]) -> None:
+        _, complete = ready("wsh")
+        item = complete.verified.inputs[0]
+        *stack, script = finalize(complete).tx.inputs[0].witness
+        other = change(script)
+        object.__setattr__(item, "script_pubkey", p2wsh(sha256(other)))
+        with pytest.raises(VerificationError) as caught:
+            evaluate(item, b"", (*stack, other))
+        assert caught.value.rule == "final-witness-invalid"
+
     def test_the_evaluator_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[int] = []
         monkeypatch.setattr(module, "evaluate", lambda item, script_sig, witness: asked.append(item.index))

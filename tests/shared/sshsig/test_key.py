@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.sshsig.key import ED25519, SshPublicKey, parse_key_hash
 from falconer_shared.sshsig.point import check_point
-from falconer_shared.sshsig.wire import string
+from falconer_shared.sshsig.wire import MAX_OBJECT, strict_base64, string
 from tests.support.ssh_keygen import KeyFile
 
 P = 2**255 - 19
@@ -202,3 +202,10 @@ def test_parse_is_the_exact_inverse_of_blob(tail):
             assert isinstance(refusal, Malformed)  # noqa: PT017
         else:
             assert key.blob == data
+
+
+def test_base64_is_bounded_before_it_is_decoded():
+    assert strict_base64("A" * 2 * MAX_OBJECT, "it", "ssh-key-malformed") == bytes(3 * MAX_OBJECT // 2)
+    with pytest.raises(Malformed) as caught:
+        strict_base64("A" * (2 * MAX_OBJECT + 4), "it", "ssh-key-malformed")
+    assert caught.value.rule == "ssh-key-malformed"

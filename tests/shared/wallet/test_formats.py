@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from falconer_shared.descriptor.checksum import MAX_DESCRIPTOR_CHARACTERS
 from falconer_shared.errors import Malformed
-from falconer_shared.wallet.formats import read_descriptor_file
+from falconer_shared.wallet.formats import MAX_FILE_BYTES, read_descriptor_file, read_wallet
 from tests.support.treasury import wpkh_descriptor
 
 LINE = wpkh_descriptor().encode()
@@ -43,3 +45,11 @@ def test_length_is_bounded() -> None:
     assert read_descriptor_file(b"a" * MAX_DESCRIPTOR_CHARACTERS + b"\r\n")
     with pytest.raises(Malformed, match="at most"):
         read_descriptor_file(b"a" * (MAX_DESCRIPTOR_CHARACTERS + 3))
+
+
+def test_the_size_of_json_is_bounded_whatever_is_in_it() -> None:
+    wallet = json.dumps({"name": "vault", "desc": wpkh_descriptor()}).encode()
+    assert read_wallet(wallet.ljust(2 * MAX_FILE_BYTES)).descriptor == wpkh_descriptor()
+    with pytest.raises(Malformed) as caught:
+        read_wallet(wallet.ljust(2 * MAX_FILE_BYTES + 1))
+    assert caught.value.rule == "wallet-json-malformed"
