@@ -547,7 +547,7 @@ def test_a_backup_elsewhere_takes_the_guarantee_away(home, signer):
         (wpkh_descriptor(1)[:-1] + "q", (), None, 3, None),
         (wsh_descriptor(2, (1, 2, 3)), ("",), None, 8, None),
         (wsh_descriptor(1, (1, 2)), ("", "south"), "", 8, "person-declined"),
-        ("\u00e9", (), None, 3, "descriptor-not-text"),
+        ("\u00e9", (), None, 3, "multisig-text-malformed"),
     ],
 )
 def test_what_is_not_registered(home, signer, descriptor, holders, ending, status, rule):

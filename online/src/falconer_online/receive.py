@@ -103,7 +103,7 @@ def _take_receipt(
     installed = coordinator.policy(change, change.wallet_by_id(row.wallet_id))
     receipt = check_response(response, request, installed.policy)
     known = {each.number for each in change.receipts(signer=receipt.signer, wallet_id=row.wallet_id)}
-    stored = _receipt_row(response.receipt, row, change.now)
+    stored = receipt_row(response.receipt, row, change.now)
     new = change.add_receipt(stored, "signed" if receipt.signed else "refused")
     # a signer may number its receipts as it likes: no more is looked at than is shown
     missing = list(islice((n for n in range(1, receipt.number) if n not in known), MAX_MISSING_SHOWN + 1))
@@ -117,7 +117,8 @@ def _take_receipt(
     return receipt, new
 
 
-def _receipt_row(signed: SignedReceipt, row: ProposalRow, now: int) -> ReceiptRow:
+def receipt_row(signed: SignedReceipt, row: ProposalRow, now: int) -> ReceiptRow:
+    """A receipt about the request of a proposal, as it is stored."""
     receipt = signed.receipt
     return ReceiptRow(
         receipt.signer,

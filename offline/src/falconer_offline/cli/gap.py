@@ -71,11 +71,20 @@ def take(files: Sequence[str], limit: int, what: str, kinds: Collection[Kind], s
         if len(files) != 1:
             raise UsageError("usage", f"name one file: the {what}", remedy="--scan takes several pictures")
         return ingest.read_file(files[0], limit, what)
+    return one_of(files, limit, what, kinds, scan).data
+
+
+def one_of(files: Sequence[str], limit: int, what: str, kinds: Collection[Kind], scan: Scan) -> Received:
+    """The first message that is shown, at most `limit` bytes of one of these kinds.
+
+    Raises:
+        As `take`.
+    """
     received = scanned(files, kinds, scan)
     # to be compared with what the other side says it shows: no checksum of a code proves anything (A100)
     terminal.say(f"Scanned {len(received.data)} bytes, SHA-256 {received.digest}", aside=True, indent=8)
     ingest.check_size(received.data, limit, what)
-    return received.data
+    return received
 
 
 def scanned(files: Sequence[str], kinds: Collection[Kind] | None, scan: Scan) -> Received:
@@ -121,10 +130,10 @@ def writer(stream: IO[str]) -> Callable[[str], None]:
 
 
 def paint() -> Paint:
-    """Colours, unless NO_COLOR asks for none (no-color.org)."""
+    """How this terminal shows light and dark."""
     from falconer_shared.qr.draw import Paint
 
-    return Paint.DARK if os.environ.get("NO_COLOR") else Paint.COLOURS
+    return Paint.of(os.environ)
 
 
 def check_drawing() -> None:

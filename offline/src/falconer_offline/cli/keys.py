@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
 from falconer_offline import emit, terminal
-from falconer_offline.cli import gap
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.paths import check_coin_type
 from falconer_offline.cli.shell import FILE, KEY_NAME, Shell, json_option, pass_shell
 from falconer_offline.cli.wallets import ask_holder
@@ -22,6 +23,7 @@ from falconer_offline.state.store import State, change
 from falconer_offline.times import when
 from falconer_shared.bitcoin.bip32 import format_path, parse_path
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.crossing.options import Show
 from falconer_shared.errors import Declined, SecretError, StateError, UsageError
 from falconer_shared.text import is_token, safe
 from falconer_shared.wallet.registration import RegisteredWallet
@@ -284,12 +286,21 @@ def remove(shell: Shell, name: str) -> None:
     "--path", "path_text", required=True, metavar="84h/1h/0h", help="Derivation path from the master key."
 )
 @click.option("--out", type=FILE, metavar="FILE", help="Write it to a new file as well.")
-@click.option("--qr", is_flag=True, help="Draw it as a QR code too.")
 @click.option("--qr-image", type=FILE, metavar="FILE", help="Write the QR code as a new picture (PNG).")
+@gap.show_options
 @json_option
 @pass_shell
-def xpub(shell: Shell, name: str, path_text: str, out: str | None, *, qr: bool, qr_image: str | None) -> None:
-    """Print the key expression [fingerprint/path]xpub of an account, for descriptors."""
+def xpub(shell: Shell, name: str, path_text: str, out: str | None, qr_image: str | None, codes: Show) -> None:
+    """Print the key expression [fingerprint/path]xpub of an account, for descriptors.
+
+    --qr draws one plain code beside it; with --for, --dialect or --ur-type it is shown as that signer takes it.
+    """
+    from falconer_shared.transport.parts import Kind
+
+    plain = codes == replace(Show(), qr=codes.qr, qr_images=codes.qr_images, gif=codes.gif, html=codes.html)
+    way = giving.CodesExit.prepare(shell, replace(codes, qr=False, dialect="text") if plain else codes)
+    # what a receiver does not take is said before the key is opened
+    way.choice.plan(b"xpub", Kind.KEY)
     state = shell.state()
     network = records.network(state)
     record = records.key(state, name)
@@ -301,7 +312,9 @@ def xpub(shell: Shell, name: str, path_text: str, out: str | None, *, qr: bool, 
         emit.write_file(out, f"{text}\n".encode("ascii"))
     if qr_image is not None:
         gap.write_code(qr_image, text)
-    if qr:
+    if way.codes.wanted:
+        giving.say_given(shell, way.give(text.encode("ascii"), Kind.KEY, f"key {name}"))
+    if plain and codes.qr:
         gap.print_code(shell, text)
     shell.say(text)
     shell.report({"name": name, "key": text, "fingerprint": record.fingerprint, "path": format_path(path)})

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from falconer_offline import emit
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import records
 from falconer_offline.state.audit import check_journal
 from falconer_offline.times import when
 from falconer_shared.audit.log import AuditHead
 from falconer_shared.audit.record import AuditRecord
+from falconer_shared.crossing.options import Show
 from falconer_shared.errors import UsageError
-from falconer_shared.exchange.receipt import Receipt
-from falconer_shared.sshsig.signature import armour
+from falconer_shared.exchange import receipts
+from falconer_shared.exchange.receipt import Receipt, SignedReceipt
+from falconer_shared.sshsig.signature import SshSignature
 from falconer_shared.text import safe
 
 
@@ -102,13 +103,15 @@ def receipt() -> None:
 )
 @click.option("--wallet", "name", type=WALLET_NAME, metavar="NAME", help="Of one wallet only.")
 @click.option("--out", type=FILE, metavar="FILE", help="Write them as JSON to a new file as well.")
+@gap.every_show_option
 @json_option
 @pass_shell
-def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -> None:
-    """Show receipts again, for a coordinator that lacks them."""
+def show_receipts(shell: Shell, since: int, name: str | None, out: str | None, codes: Show) -> None:
+    """Show receipts again, for a coordinator that lacks them: falconer receipt receive FILE, or --scan."""
     state = shell.state()
     wallets = records.wallets(state) if name is None else (records.wallet(state, name),)
-    shown = []
+    shown: list[SignedReceipt] = []
+    names: list[dict[str, str]] = []
     for wallet in wallets:
         for record in records.receipts(state, wallet.wallet_id):
             if record.number < since:
@@ -117,20 +120,17 @@ def show_receipts(shell: Shell, since: int, name: str | None, out: str | None) -
             verdict = "signed" if found.signed else "refused: " + " ".join(found.refusals)
             shell.say(f"{wallet.name} {record.number:>4} {when(found.judged)} {verdict}", indent=10)
             shell.say(f"          request {found.request}")
-            shown.append(
-                {
-                    "wallet": wallet.name,
-                    "wallet_id": wallet.wallet_id,
-                    "number": record.number,
-                    "digest": found.digest,
-                    "text": record.text.decode("ascii"),
-                    "signature": armour(record.signature).decode("ascii"),
-                }
-            )
+            shown.append(SignedReceipt(found, SshSignature.parse(record.signature)))
+            names.append({"wallet": wallet.name, "wallet_id": wallet.wallet_id})
     if not shown:
         shell.say(f"No receipts from number {since} on.")
-    document = {"machine": state.machine.text(), "receipts": shown}
+    machine = state.machine.text()
+    data = receipts.write(machine, shown, names)
     if out is not None:
-        emit.write_file(out, json.dumps(document, indent=1).encode("ascii") + b"\n")
+        emit.write_file(out, data)
         shell.say(f"{len(shown)} receipts are in {safe(out)}.")
-    shell.report(document)
+    if codes.wanted and shown:
+        from falconer_shared.transport.parts import Kind
+
+        giving.say_given(shell, giving.CodesExit.prepare(shell, codes).give(data, Kind.JSON, "receipts"))
+    shell.report({"machine": machine, "receipts": list(receipts.entries(shown, names))})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from falconer_offline import ingest, terminal
-from falconer_offline.cli import gap
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.store import State, change
 from falconer_shared.canonical import MAX_LINE
-from falconer_shared.crossing.options import Scan
+from falconer_shared.crossing.options import Scan, Show
 from falconer_shared.errors import PolicyViolation, UsageError
 from falconer_shared.policy import bundle
 from falconer_shared.policy.document import MAX_BYTES, Policy
@@ -102,10 +102,11 @@ def install(shell: Shell, file: tuple[str, ...], signatures: tuple[str, ...], sc
     metavar="NAME",
     help="Needed where more than one wallet is registered.",
 )
+@gap.every_show_option
 @json_option
 @pass_shell
-def show(shell: Shell, name: str | None) -> None:
-    """Show the policy in force for a wallet."""
+def show(shell: Shell, name: str | None, codes: Show) -> None:
+    """Show the policy in force for a wallet; with --qr also with its signatures as codes, for policy install --scan."""
     state = shell.state()
     found = records.wallets(state)
     if name is None and len(found) != 1:
@@ -114,6 +115,10 @@ def show(shell: Shell, name: str | None) -> None:
         )
     registered = found[0] if name is None else records.wallet(state, name)
     installed = records.policy(state, registered)
+    if codes.wanted:
+        way = giving.CodesExit.prepare(shell, codes)
+        title = f"policy {installed.policy.version} of {registered.name}"
+        giving.say_given(shell, way.give(bundle.join(installed.signed), Kind.BYTES, title))
     _show(shell, state, installed, registered.name)
     shell.report(_document(state, installed, registered.name))
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from falconer_offline import ingest, terminal
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.shell import FILE, Shell, json_option, pass_shell
 from falconer_offline.keys import randomness
 from falconer_offline.state import home as homes
 from falconer_offline.state import records
 from falconer_offline.state.store import PUBLIC_FILE
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.crossing.options import Show
 from falconer_shared.errors import Malformed, UsageError
 from falconer_shared.policy.document import MAX_PEOPLE
 from falconer_shared.sshsig.key import SshPublicKey
@@ -92,11 +94,18 @@ def machine() -> None:
 
 
 @machine.command()
+@gap.every_show_option
 @json_option
 @pass_shell
-def show(shell: Shell) -> None:
-    """Print the machine's name, public key and pinned administrators."""
+def show(shell: Shell, codes: Show) -> None:
+    """Print the machine's name, public key and pinned administrators; with --qr the public key also as codes."""
     state = shell.state()
+    if codes.wanted:
+        from falconer_shared.transport.parts import Kind
+
+        way = giving.CodesExit.prepare(shell, codes)
+        line = f"{state.machine.text()}\n".encode("ascii")
+        giving.say_given(shell, way.give(line, Kind.TEXT, f"machine {state.fact('signer')}"))
     size, head = state.head
     network, admins = records.network(state), records.admins(state)
     terminal.say(f"Machine   {state.fact('signer')}  {state.machine.key_hash}", aside=shell.aside)

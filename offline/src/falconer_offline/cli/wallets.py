@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import click
 
 from falconer_offline import terminal
-from falconer_offline.cli import gap
+from falconer_offline.cli import gap, giving
 from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
 from falconer_offline.state import journal, records
 from falconer_offline.state.records import THIS_MACHINE, Holder
 from falconer_offline.state.store import State, change
 from falconer_shared.bitcoin.bip32 import format_path
-from falconer_shared.crossing.options import Scan
+from falconer_shared.crossing.options import Scan, Show
 from falconer_shared.descriptor.ast import DescriptorKey
-from falconer_shared.errors import Declined, Malformed, StateError, VerificationError
+from falconer_shared.errors import Declined, StateError, VerificationError
 from falconer_shared.text import safe
 from falconer_shared.wallet.registration import RegisteredWallet, check_no_shared_coins, quorums_without
 
-MAX_DESCRIPTOR_FILE = 64 * 1024
-"""A descriptor has at most 16 kB; a file of one may hold a line feed and little more."""
+MAX_WALLET_FILE = 64 * 1024
+"""A descriptor has at most 16 kB; around it stand a line feed, or a little JSON."""
+
+SINGLE = ("pkh", "sh-wpkh", "wpkh", "tr")
+"""As `arrival.OF_ONE_KEY`."""
 
 MAX_ADDRESS_INDEX = 2**31 - 1
 
@@ -42,14 +45,20 @@ def wallet() -> None:
 @wallet.command()
 @click.argument("name")
 @click.argument("file", nargs=-1, type=FILE)
+@click.option(
+    "--form", type=click.Choice(SINGLE), help="Which key of an account, where a code holds an account."
+)
 @gap.scan_options
 @json_option
 @pass_shell
-def register(shell: Shell, name: str, file: tuple[str, ...], scan: Scan) -> None:
-    """Register the descriptor in FILE (one line, with checksum) as wallet NAME."""
+def register(shell: Shell, name: str, file: tuple[str, ...], form: str | None, scan: Scan) -> None:
+    """Register the wallet in FILE as NAME: a descriptor with its checksum, Coldcard's lines or JSON.
+
+    Codes may also hold an output or an account (UR).
+    """
     state = shell.state()
     network = records.network(state)
-    registered = RegisteredWallet.register(name, network, _read_descriptor(file, scan))
+    registered = RegisteredWallet.register(name, network, _read_wallet(shell, file, scan, form))
     for row in state.rows["wallets"]:
         if registered.wallet_id == row[1] or name == row[0]:
             raise StateError(
@@ -59,7 +68,7 @@ def register(shell: Shell, name: str, file: tuple[str, ...], scan: Scan) -> None
     machine = shell.machine(state)
     ours = _own_positions(shell, state, registered)
     _show(shell, registered, {position: f"key {key}" for position, key in ours.items()})
-    holders = _ask_holders(registered, ours)
+    holders = _ask_holders(registered, ours, records.devices(state))
     _show_quorums(shell, registered, holders)
     terminal.say(
         f"Compare the wallet id with the coordinator's and the other signers': {registered.wallet_id}",
@@ -105,13 +114,21 @@ def list_(shell: Shell) -> None:
 
 @wallet.command()
 @click.argument("name", type=WALLET_NAME)
+@gap.every_show_option
 @json_option
 @pass_shell
-def show(shell: Shell, name: str) -> None:
-    """Show a registered wallet: keys, holders, threshold, first addresses, id."""
+def show(shell: Shell, name: str, codes: Show) -> None:
+    """Show a registered wallet: keys, holders, threshold, first addresses, id; with --qr also as codes."""
     state = shell.state()
     registered = records.wallet(state, name)
     holders = records.holders(state, registered.wallet_id)
+    if codes.wanted:
+        from falconer_shared.transport.parts import Kind
+        from falconer_shared.wallet.formats import Form, render
+
+        way = giving.CodesExit.prepare(shell, codes, registered.name)
+        data = render(registered, Form(way.choice.form().value), registered.name)
+        giving.say_given(shell, way.give(data, Kind.DESCRIPTOR, f"wallet {registered.name}"))
     _show(shell, registered, {holder.position: holder.who for holder in holders})
     _show_quorums(shell, registered, holders)
     shell.report(_document(state, registered))
@@ -142,15 +159,20 @@ def address(shell: Shell, name: str, index: int, *, is_change: bool, qr: bool) -
     )
 
 
-def _read_descriptor(files: tuple[str, ...], scan: Scan) -> str:
-    from falconer_shared.transport.parts import Kind
+def _read_wallet(shell: Shell, files: tuple[str, ...], scan: Scan, form: str | None) -> str:
+    """The descriptor, with a checksum that came with it or stands for what covered it."""
+    from falconer_shared.transport.parts import WALLETS, Kind
+    from falconer_shared.wallet.arrival import read_arrived
 
-    kinds = (Kind.DESCRIPTOR, Kind.TEXT, Kind.BYTES)
-    data = gap.take(files, MAX_DESCRIPTOR_FILE, "descriptor", kinds, scan)
-    try:
-        return data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise Malformed("descriptor-not-text", "the descriptor's file is not ASCII text") from None
+    if scan.wanted:
+        received = gap.one_of(files, MAX_WALLET_FILE, "wallet", WALLETS | {Kind.ACCOUNT}, scan)
+        found, label = read_arrived(received.data, received.type, form), received.label
+    else:
+        data = gap.take(files, MAX_WALLET_FILE, "wallet", (), scan)
+        found, label = read_arrived(data, form=form), ""
+    if label or found.name:
+        shell.say(f"Called    {safe(label or found.name, 120)} by whoever made it", indent=10)
+    return found.descriptor.strip()
 
 
 def _own_positions(shell: Shell, state: State, registered: RegisteredWallet) -> Mapping[int, str]:
@@ -214,17 +236,20 @@ def _device_xpub(device: records.DeviceRecord, key: DescriptorKey) -> str:
     return found
 
 
-def _ask_holders(registered: RegisteredWallet, ours: Mapping[int, str]) -> tuple[Holder, ...]:
+def _ask_holders(
+    registered: RegisteredWallet, ours: Mapping[int, str], devices: Collection[str]
+) -> tuple[Holder, ...]:
     holders: list[Holder] = []
     terminal.say(
         "For each key: who holds it, or could restore it from a backup? Answer a name; nothing means this machine alone.",
         aside=True,
     )
     for position, key in enumerate(registered.keys):
-        terminal.say(
-            f"Key {position + 1} {key.origin_text()}" + (" is ours" if position in ours else ""), aside=True
-        )
-        who = ask_holder(f"Who holds key {position + 1} of {registered.size}: ", own=position in ours)
+        here = position in ours and ours[position] not in devices
+        # a device signs wherever it is plugged in: such a key is never this machine's alone
+        mark = " is ours" if here else " is in a device: name who has that" if position in ours else ""
+        terminal.say(f"Key {position + 1} {key.origin_text()}{mark}", aside=True)
+        who = ask_holder(f"Who holds key {position + 1} of {registered.size}: ", own=here)
         holders.append(Holder(position, who, ours.get(position)))
     return tuple(holders)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -15,7 +15,7 @@ import click
 from falconer_online.cli.options import shown
 from falconer_online.cli.session import Session
 from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, WINDOW_FLAG, Scan, Show, attach
-from falconer_shared.errors import Malformed, StateError, UsageError
+from falconer_shared.errors import StateError, UsageError
 from falconer_shared.text import safe
 
 if TYPE_CHECKING:
@@ -123,8 +123,9 @@ def _animate(session: Session, plan: Plan) -> Sending:
 
     columns, lines = check_terminal(session)
     # the last line is the caption's
-    reel = Reel(plan.make, plan.version, largest_version(columns, lines - 1), columns)
-    paint = Paint.DARK if os.environ.get("NO_COLOR") else Paint.COLOURS
+    paint = Paint.of(os.environ)
+    plain = paint is not Paint.COLOURS
+    reel = Reel(plan.make, plan.version, largest_version(columns, lines - 1), columns, plain=plain)
     with _keys() as key:
         count = animate(
             reel, _writer(session.people), key, frames_per_second=plan.frames_per_second, paint=paint
@@ -192,35 +193,49 @@ def hands() -> Hands:
 
 
 def scan_psbts(session: Session, scan: Scan, files: Sequence[Path]) -> list[tuple[str, bytes]]:
-    """The PSBTs in pictures, a video or before a camera, each with a name for sentences.
+    """The PSBTs and finished transactions in pictures, a video or before a camera, each with a name for sentences.
+
+    Raises:
+        As `scan_all`.
+    """
+    from falconer_shared.transport.parts import TRANSACTIONS
+
+    found = scan_all(session, scan, files, TRANSACTIONS)
+    return [(f"scanned message {number}", received.data) for number, received in enumerate(found, 1)]
+
+
+def scan_one(session: Session, scan: Scan, files: Sequence[Path], kinds: Collection[Kind]) -> Received:
+    """The one message that is shown, which is of one of these kinds.
 
     Raises:
         UsageError: `usage`. Malformed: `scan-other-kind`, and what `crossing.collect` refuses.
     """
-    from falconer_shared.transport.parts import Kind
-
-    named = []
-    for number, received in enumerate(scan_all(session, scan, files), 1):
-        if received.kind not in {Kind.PSBT, Kind.TRANSACTION}:
-            raise Malformed(
-                "scan-other-kind",
-                f"the codes hold a message of kind '{received.kind.value}', and a PSBT is wanted here",
-            )
-        session.say(f"scanned {len(received.data):,} bytes, SHA-256 {received.digest}")
-        named.append((f"scanned message {number}", received.data))
-    return named
-
-
-def scan_all(session: Session, scan: Scan, files: Sequence[Path]) -> tuple[Received, ...]:
-    """Every message that is shown.
-
-    Raises:
-        As `scan_psbts`.
-    """
-    from falconer_shared.crossing.collect import receive_all
+    from falconer_shared.crossing.collect import receive
 
     with watching(session, scan, [str(file) for file in files]) as (source, tell):
-        return receive_all(source, hands(), tell)
+        received = receive(source, kinds, hands(), tell)
+    session.say(f"scanned {len(received.data):,} bytes, SHA-256 {received.digest}")
+    if received.label:
+        session.say(f"the sender calls it {safe(received.label, 120)}")
+    return received
+
+
+def scan_all(
+    session: Session, scan: Scan, files: Sequence[Path], kinds: Collection[Kind]
+) -> tuple[Received, ...]:
+    """Every message that is shown; each is of one of these kinds.
+
+    Raises:
+        UsageError: `usage`. Malformed: `scan-other-kind`, and what `crossing.collect` refuses.
+    """
+    from falconer_shared.crossing.collect import check_kind, receive_all
+
+    with watching(session, scan, [str(file) for file in files]) as (source, tell):
+        found = receive_all(source, hands(), tell)
+    for received in found:
+        check_kind(received, kinds)
+        session.say(f"scanned {len(received.data):,} bytes, SHA-256 {received.digest}")
+    return found
 
 
 @contextmanager

@@ -7,27 +7,31 @@ from pathlib import Path
 import click
 
 from falconer_online.cli.complete import wallet_names
+from falconer_online.cli.crossing import scan_options, show_options
 from falconer_online.cli.crossing import show as show_codes
-from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
-from falconer_shared.crossing.options import Show
-from falconer_shared.errors import StateError
+from falconer_shared.crossing.options import Scan, Show
+from falconer_shared.errors import StateError, UsageError
 
 
 @click.command("compile")
 @click.argument("source", type=FILE, metavar="POLICY.TOML")
 @click.option("--out", type=FILE, required=True, help="Where the canonical text goes.")
+@show_options
 @json_option
 @pass_session
-def compile_(session: Session, source: Path, out: Path) -> None:
-    """Compile POLICY.TOML to the one text that is shown, signed and installed."""
+def compile_(session: Session, source: Path, out: Path, codes: Show) -> None:
+    """Compile POLICY.TOML to the one text that is shown, signed and installed; with --qr also as codes."""
     from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
     from falconer_online.policies import compile_policy
+    from falconer_shared.transport.parts import Kind
 
     draft = compile_policy(session.open(), read_file(source, MAX_TEXT_FILE, "the policy"))
     policy = draft.policy
     write_out(out, policy.text)
+    if codes.wanted:
+        show_codes(session, policy.text, Kind.BYTES, codes, f"policy {policy.version}, unsigned")
     session.say(policy.text.decode("ascii"))
     for line in draft.explained:
         session.say(line)
@@ -83,19 +87,23 @@ def sign(session: Session, policy_file: Path, key: Path, out: Path | None) -> No
 
 
 @click.command("install")
-@click.argument("policy_file", type=FILE, metavar="POLICY.TXT")
-@click.option(
-    "--signature", "signatures", type=FILE, multiple=True, required=True, help="A .sig file; again for each."
-)
+@click.argument("files", nargs=-1, type=FILE, metavar="POLICY.TXT")
+@click.option("--signature", "signatures", type=FILE, multiple=True, help="A .sig file; again for each.")
+@scan_options
 @json_option
 @pass_session
-def install(session: Session, policy_file: Path, signatures: tuple[Path, ...]) -> None:
-    """Install POLICY.TXT with the signatures of its administrators."""
+def install(session: Session, files: tuple[Path, ...], signatures: tuple[Path, ...], scan: Scan) -> None:
+    """Install POLICY.TXT with the signatures of its administrators.
+
+    A scan holds both, as policy show --qr shows them on either side, or the text alone beside --signature.
+    """
     from falconer_online.files import MAX_TEXT_FILE, read_file
     from falconer_online.policies import install_policy
 
-    text = read_file(policy_file, MAX_TEXT_FILE, "the policy text")
     raw = [read_file(path, MAX_TEXT_FILE, "the signature") for path in signatures]
+    text, raw = _take(session, files, scan, raw)
+    if not raw:
+        raise UsageError("usage", "no signature was given", remedy="--signature FILE")
     row, installed, new = install_policy(session.open(), text, raw)
     policy = installed.policy
     session.say(
@@ -116,6 +124,29 @@ def install(session: Session, policy_file: Path, signatures: tuple[Path, ...]) -
             "next": step,
         }
     )
+
+
+def _take(
+    session: Session, files: tuple[Path, ...], scan: Scan, signatures: list[bytes]
+) -> tuple[bytes, list[bytes]]:
+    """The policy's text and its signatures; those in the codes where none came by file."""
+    from falconer_online.files import MAX_TEXT_FILE, read_file
+
+    if not scan.wanted:
+        if len(files) != 1:
+            raise UsageError("usage", "name one file: the policy", remedy="--scan takes several pictures")
+        return read_file(files[0], MAX_TEXT_FILE, "the policy text"), signatures
+    from falconer_online.cli.crossing import scan_one
+    from falconer_shared.policy.bundle import split
+    from falconer_shared.transport.parts import Kind
+
+    text = scan_one(session, scan, files, (Kind.BYTES, Kind.TEXT)).data
+    # a text by itself in one code comes without the line feed that ends it in a file
+    text = text if text.endswith(b"\n") else text + b"\n"
+    if signatures:
+        return text, signatures
+    signed = split(text)
+    return signed.text, list(signed.signatures)
 
 
 @click.command("show")

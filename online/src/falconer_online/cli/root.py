@@ -204,7 +204,11 @@ _GROUPS = (
         module="receipt",
         name="receipt",
         help_text="Receipts: what signer machines say they did.",
-        table={"list": "All receipts.", "show": "Receipts with their text."},
+        table={
+            "list": "All receipts.",
+            "show": "Receipts with their text.",
+            "receive": "Take receipts that a machine shows again.",
+        },
     ),
     LazyGroup(
         module="config",

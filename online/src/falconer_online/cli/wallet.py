@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from falconer_online.cli.complete import wallet_names
+from falconer_online.cli.crossing import scan_options, show_options
 from falconer_online.cli.crossing import show as show_codes
-from falconer_online.cli.crossing import show_options
 from falconer_online.cli.options import FILE, json_option, shown
 from falconer_online.cli.session import Session, pass_session
-from falconer_shared.crossing.options import Show
+from falconer_shared.crossing.options import Scan, Show
+from falconer_shared.errors import UsageError
 from falconer_shared.text import safe
 from falconer_shared.units import btc, grouped
 
+SINGLE = ("pkh", "sh-wpkh", "wpkh", "tr")
 FORMS = ("pkh", "sh-wpkh", "wpkh", "tr", "sh", "sh-wsh", "wsh")
 """Spelt out here, so that `--help` need not load what makes them."""
 
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 
 
 @click.command("compose")
-@click.argument("key_files", nargs=-1, required=True, type=FILE, metavar="KEYFILE...")
+@click.argument("key_files", nargs=-1, type=FILE, metavar="KEYFILE...")
+@click.option(
+    "--key-file",
+    "further",
+    type=FILE,
+    multiple=True,
+    help="With --scan: a key in a file besides; again for each.",
+)
 @click.option(
     "--threshold", type=int, metavar="K", help="How many of the keys must sign; without it one key."
 )
@@ -36,17 +45,26 @@ if TYPE_CHECKING:
     " 45h sh, 48h sh-wsh or wsh; where they say nothing that fits, wpkh of one key and wsh of several.",
 )
 @click.option("--out", type=FILE, required=True, help="Where the descriptor goes.")
+@scan_options
 @json_option
 @pass_session
 def compose(
-    session: Session, key_files: tuple[Path, ...], threshold: int | None, form: str | None, out: Path
+    session: Session,
+    key_files: tuple[Path, ...],
+    further: tuple[Path, ...],
+    threshold: int | None,
+    form: str | None,
+    out: Path,
+    scan: Scan,
 ) -> None:
-    """Make a descriptor with checksum from KEYFILEs that `falconer-offline key xpub` wrote."""
-    from falconer_online.files import MAX_TEXT_FILE, read_file, write_out
+    """Make a descriptor with checksum from KEYFILEs that `falconer-offline key xpub` wrote, or of keys and accounts as codes."""
+    from falconer_online.files import write_out
     from falconer_online.wallets import compose as make
 
     coordinator = session.open()
-    texts = [read_file(path, MAX_TEXT_FILE, "the key file").decode("ascii", "replace") for path in key_files]
+    texts = _keys(
+        session, key_files, further, scan, form or ("wpkh" if threshold is None else "wsh"), chosen=form
+    )
     wallet = make(texts, threshold, coordinator.config.network, form)
     write_out(out, f"{wallet.descriptor_text}\n".encode())
     session.say(wallet.descriptor_text)
@@ -58,24 +76,88 @@ def compose(
     )
 
 
+def _keys(
+    session: Session,
+    files: tuple[Path, ...],
+    further: tuple[Path, ...],
+    scan: Scan,
+    form: str,
+    chosen: str | None,
+) -> list[str]:
+    """Key expressions: one in each file, or each code that is a key; of an account the one for this form."""
+    from falconer_online.files import MAX_TEXT_FILE, read_file
+
+    texts: list[str] = []
+    if scan.wanted:
+        from falconer_online.cli.crossing import scan_all
+        from falconer_shared.transport.parts import Kind
+
+        for received in scan_all(session, scan, files, (Kind.KEY, Kind.ACCOUNT)):
+            if received.kind is Kind.KEY:
+                texts.append(received.data.decode("ascii").strip())
+                continue
+            texts.append(_of_account(received.data, form, chosen))
+    elif further:
+        raise UsageError("usage", "--key-file goes with --scan: name the files themselves")
+    names = further if scan.wanted else files
+    if not names and not texts:
+        raise UsageError("usage", "name the key files", remedy="or read codes: --scan PICTURE..., --camera N")
+    for path in names:
+        data = read_file(path, MAX_TEXT_FILE, "the key file")
+        if b"(" in data:
+            # an account, as falconer qr scan --out writes it
+            texts.append(_of_account(data, form, chosen))
+        else:
+            texts.append(data.decode("ascii", "replace"))
+    return texts
+
+
+def _of_account(data: bytes, form: str, chosen: str | None) -> str:
+    from falconer_shared.wallet.arrival import account_key, account_keys
+
+    return account_key(data, form if chosen or form in account_keys(data) else None)
+
+
 @click.command("register")
 @click.argument("name")
-@click.argument("descriptor_file", type=FILE)
+@click.argument("files", nargs=-1, type=FILE, metavar="FILE")
 @click.option(
     "--birthday",
     metavar="HEIGHT|DATE",
     help="Look through the chain from there on (default: only from now on).",
 )
+@click.option(
+    "--form", type=click.Choice(SINGLE), help="Which key of an account it is, where a code holds an account."
+)
+@scan_options
 @json_option
 @pass_session
-def register(session: Session, name: str, descriptor_file: Path, birthday: str | None) -> None:
-    """Register the wallet of DESCRIPTOR_FILE as NAME, and have the node watch it."""
+def register(
+    session: Session, name: str, files: tuple[Path, ...], birthday: str | None, form: str | None, scan: Scan
+) -> None:
+    """Register the wallet of FILE as NAME, and have the node watch it.
+
+    FILE, or what is scanned, is a descriptor with its checksum, Coldcard's lines or JSON; codes also an account or an output.
+    """
     from falconer_online.files import MAX_TEXT_FILE, read_file
     from falconer_online.wallets import parse_birthday
     from falconer_online.wallets import register as do_register
+    from falconer_shared.wallet.arrival import read_arrived
 
     since = parse_birthday(birthday) if birthday is not None else None
-    text = read_file(descriptor_file, MAX_TEXT_FILE, "the descriptor file").decode("ascii", "replace")
+    if scan.wanted:
+        from falconer_online.cli.crossing import scan_one
+        from falconer_shared.transport.parts import WALLETS, Kind
+
+        received = scan_one(session, scan, files, WALLETS | {Kind.ACCOUNT})
+        found = read_arrived(received.data, received.type, form)
+    else:
+        if len(files) != 1:
+            raise UsageError("usage", "name one file: the wallet", remedy="--scan takes several pictures")
+        found = read_arrived(read_file(files[0], MAX_TEXT_FILE, "the wallet"), form=form)
+    if found.name:
+        session.say(f"in the file it is called {safe(found.name, 120)}")
+    text = found.descriptor
     coordinator = session.open()
     with session.progress("rescan") as progress:
         wallet = do_register(coordinator, name, text, since, progress)
@@ -122,22 +204,29 @@ def list_(session: Session) -> None:
 
 @click.command("show")
 @click.argument("name", required=False, shell_complete=wallet_names)
+@click.option("--out", type=FILE, help="Write it into this file, in the form that the signer of --for reads.")
 @show_options
 @json_option
 @pass_session
-def show(session: Session, name: str | None, codes: Show) -> None:
+def show(session: Session, name: str | None, out: Path | None, codes: Show) -> None:
     """One wallet: keys, threshold, id, first addresses; as QR codes for falconer-offline wallet register --scan."""
     coordinator = session.open()
     with coordinator.store.read() as view:
         wallet = coordinator.wallet(view.wallet(name))
-    if codes.wanted:
+    if codes.wanted or out is not None:
+        from falconer_online.files import write_out
         from falconer_shared.transport.parts import Kind
         from falconer_shared.wallet.formats import Form, render
 
         data = render(wallet, Form(codes.choice_for().form().value), wallet.name)
-        show_codes(session, data, Kind.DESCRIPTOR, codes, wallet.name, wallet.name)
+        if out is not None:
+            # it shows every coin of the wallet, and spends none
+            write_out(out, data, mode=0o600)
+            session.say(f"written: {shown(out)}")
+        if codes.wanted:
+            show_codes(session, data, Kind.DESCRIPTOR, codes, wallet.name, wallet.name)
     _say_wallet(session, wallet)
-    session.result(_wallet_json(wallet))
+    session.result({**_wallet_json(wallet), "file": str(out) if out is not None else None})
 
 
 @click.command("address")

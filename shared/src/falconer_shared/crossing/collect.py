@@ -16,6 +16,7 @@ from falconer_shared.crossing.hands import MAX_PICTURES, STANDARD_INPUT, Hands, 
 from falconer_shared.errors import FalconerError, Malformed, UsageError
 from falconer_shared.qr.client import MAX_IMAGE, Preview
 from falconer_shared.text import safe
+from falconer_shared.transport import content
 from falconer_shared.transport.parts import MAX_FRAME, Kind, Received, Whole
 from falconer_shared.transport.receive import DIALECTS, Progress, Receiver
 
@@ -73,16 +74,19 @@ def receive(source: Source, kinds: Collection[Kind] | None, hands: Hands, tell: 
     """The first whole payload, which must be of one of these kinds; any kind with None.
 
     Raises:
-        Malformed: `scan-other-kind`, `scan-incomplete`, `scan-no-code`, `scan-timeout`, the refusal of the last
-        code, what is wrong with a picture or video. UsageError: `scan-too-many`. DeviceError:
-        `qr-worker-failed`, `qr-reader-missing`, `camera-unavailable`. What `hands` raise for a file.
+        Malformed: `secret-in-code` at once, whatever else is in view; `scan-other-kind`, `scan-incomplete`,
+        `scan-no-code`, `scan-timeout`, the refusal of the last code, what is wrong with a picture or video.
+        UsageError: `scan-too-many`. DeviceError: `qr-worker-failed`, `qr-reader-missing`, `camera-unavailable`.
+        What `hands` raise for a file.
     """
     watch = _Watch(hands)
     for seen, of, codes, preview in _sightings(source, hands):
         received = watch.see(codes)
         tell(watch.state(seen, of, preview))
         if received is not None:
-            return _of_kind(received, kinds)
+            if kinds is not None:
+                check_kind(received, kinds)
+            return received
     raise watch.nothing(source)
 
 
@@ -128,15 +132,18 @@ def gather(frames: Iterable[bytes]) -> tuple[Received, ...]:
     """Every whole payload in these texts of codes: parts are told apart by what each announces of its message.
 
     Raises:
-        Malformed: `scan-incomplete` for a message that lacks parts; the refusal of a code where nothing was whole.
+        Malformed: `secret-in-code`; `scan-incomplete` for a message that lacks parts; the refusal of a code where
+        nothing was whole.
     """
     sessions: dict[Hashable, list[str]] = {}
     refusal: Malformed | None = None
     for frame in frames:
         text = frame.decode("latin-1")
         try:
+            content.refuse_secret(text)
             sessions.setdefault(_session_of(text), []).append(text)
         except Malformed as problem:
+            _stop_at_secret(problem)
             refusal = problem
     found: list[Received] = []
     for parts in sessions.values():
@@ -160,6 +167,12 @@ def _session_of(frame: str) -> Hashable:
     return frame
 
 
+def _stop_at_secret(refusal: Malformed | None) -> None:
+    """A seed in view is said at once. Going on would put it behind whatever else is received."""
+    if refusal is not None and refusal.rule == content.RULE:
+        raise refusal
+
+
 class _Watch:
     """One receiver, and what a person wants to know of it."""
 
@@ -172,6 +185,7 @@ class _Watch:
         for code in codes:
             self._last = self._receiver.feed(code)
             self._refusal = self._last.refusal or self._refusal
+            _stop_at_secret(self._last.refusal)
             if self._last.received is not None:
                 return self._last.received
         return None
@@ -324,13 +338,17 @@ class _naming:  # noqa: N801 - it reads as a word
             problem.details["file"] = self._name
 
 
-def _of_kind(received: Received, kinds: Collection[Kind] | None) -> Received:
-    if kinds is not None and received.kind not in kinds:
-        wanted = " or ".join(kind.value for kind in kinds)
+def check_kind(received: Received, kinds: Collection[Kind]) -> None:
+    """Accept a payload that claims to be of one of these kinds.
+
+    Raises:
+        Malformed: `scan-other-kind`.
+    """
+    if received.kind not in kinds:
+        wanted = " or ".join(sorted(kind.value for kind in kinds))
         raise Malformed(
             "scan-other-kind", f"the codes hold a message of kind {received.kind.value}; wanted is {wanted}"
         )
-    return received
 
 
 def _incomplete(progress: Progress, missing: Sequence[int]) -> Malformed:

@@ -96,16 +96,26 @@ def check_response(response: SigningResponse, request: SigningRequest, policy: P
         raise VerificationError(
             "response-other-transaction", "the answer is for another transaction than was requested"
         )
-    claimed = response.receipt.receipt.signer
-    signer = next((signer for signer in policy.signers if signer.key == response.receipt.key), None)
-    if signer is None or signer.name != claimed:
-        raise VerificationError(
-            "receipt-unknown-signer",
-            f"a receipt of '{claimed}' is by {response.receipt.key.key_hash}, which the policy does not say",
-        )
-    receipt = verify_receipt(response.receipt, signer.key)
+    receipt = check_signer(response.receipt, policy)
+    claimed = receipt.signer
     if receipt.request != request.digest:
         raise VerificationError(
             "receipt-other-request", f"receipt {receipt.number} of {claimed} is for another request"
         )
     return receipt
+
+
+def check_signer(signed: SignedReceipt, policy: Policy) -> Receipt:
+    """The receipt, proven to be by the signer of the policy that it names.
+
+    Raises:
+        VerificationError: `receipt-unknown-signer`, `receipt-signature-invalid`.
+    """
+    claimed = signed.receipt.signer
+    signer = next((signer for signer in policy.signers if signer.key == signed.key), None)
+    if signer is None or signer.name != claimed:
+        raise VerificationError(
+            "receipt-unknown-signer",
+            f"a receipt of '{claimed}' is by {signed.key.key_hash}, which the policy does not say",
+        )
+    return verify_receipt(signed, signer.key)

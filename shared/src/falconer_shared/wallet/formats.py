@@ -80,13 +80,21 @@ def read_wallet(data: bytes) -> WalletText:
     Raises:
         Malformed: `wallet-json-malformed`, `multisig-text-malformed`, `descriptor-file-malformed`.
     """
-    start = data[:64].lstrip()
-    if start[:1] == b"{":
-        return _from_json(data)
-    if b"(" in data.split(b"\n", 1)[0]:
-        text = read_descriptor_file(data)
-        return WalletText("", text, checked="#" in text)
-    return multisig_text.read(data)
+    match form_of(data):
+        case Form.JSON_DESC:
+            return _from_json(data)
+        case Form.DESCRIPTOR:
+            text = read_descriptor_file(data)
+            return WalletText("", text, checked="#" in text)
+        case Form.MULTISIG_TEXT:
+            return multisig_text.read(data)
+
+
+def form_of(data: bytes) -> Form:
+    """Which form it claims to be, by how it begins. Every text is one of them."""
+    if data[:64].lstrip()[:1] == b"{":
+        return Form.JSON_DESC
+    return Form.DESCRIPTOR if b"(" in data.split(b"\n", 1)[0] else Form.MULTISIG_TEXT
 
 
 def _from_json(data: bytes) -> WalletText:
