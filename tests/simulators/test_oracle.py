@@ -66,7 +66,7 @@ def _hints_believed(patch: pytest.MonkeyPatch) -> None:
         return OwnPlace(1, 0) if found is None and outputs.claims_ownership(wallet, hints) else found
 
     patch.setattr(outputs, "locate_output", locate)
-    patch.setattr(outputs, "_check_taproot_fields", lambda *_: None)
+    patch.setattr(outputs, "_check_claims", lambda *_: None)
 
 
 def _no_gap(patch: pytest.MonkeyPatch) -> None:
