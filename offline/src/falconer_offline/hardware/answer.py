@@ -69,9 +69,7 @@ def _parsed(answer: bytes) -> UntrustedPsbt:
 
 
 def _check_fields(given: UntrustedPsbt, back: UntrustedPsbt) -> None:
-    """Everything of ours is there and unaltered, and only signatures came in. HWI may choose the version of its answer."""
-    if back.version != given.version:
-        raise _changed("the version of the PSBT")
+    """Everything of ours is there and unaltered, and only signatures came in. Another version of PSBT has other fields."""
     pairs = (
         ("the global map", given.global_map, back.global_map),
         *(
@@ -111,8 +109,6 @@ def _of_input(item: VerifiedInput, fields: PsbtInput, positions: Collection[int]
         if item.kind is not InputKind.TAPROOT:
             raise _wrong_key(item, "a taproot signature, and the coin is none of taproot")
         made[item.scripts.signing_keys[0]] = fields.tap_key_sig
-    elif item.kind is InputKind.TAPROOT and made:
-        raise _wrong_key(item, "an ECDSA signature, and the coin is one of taproot")
     if fields.sighash_type not in {None, item.sighash}:
         raise _sighash(item)
     own = {item.scripts.signing_keys[position] for position in positions}
