@@ -30,6 +30,9 @@ LOCKTIME_THRESHOLD = 500_000_000
 """Lock times below it are heights, from it on seconds since 1970 (consensus, A056)."""
 
 
+_bare = int.__new__
+
+
 class _Bounded(int):
     """An integer that proves its range."""
 
@@ -39,14 +42,14 @@ class _Bounded(int):
     _UNIT = ""
 
     def __new__(cls, value: int) -> Self:
-        if type(value) is bool or not isinstance(value, int):
+        if type(value) is not int and (type(value) is bool or not isinstance(value, int)):
             raise TypeError(f"{cls.__name__} takes an int, not {type(value).__name__}")
-        if not cls._LOW <= value <= cls._HIGH:
-            raise Malformed(
-                cls._RULE, f"{value} {cls._UNIT} is outside {cls._LOW} to {cls._HIGH}", value=int(value)
-            )
-        # not through super(): 200,000 amounts in a previous transaction must not cost a second (A079)
-        return int.__new__(cls, value)
+        if cls._LOW <= value <= cls._HIGH:
+            # not through super(): 200,000 amounts in a previous transaction must not cost a second (A079)
+            return _bare(cls, value)
+        raise Malformed(
+            cls._RULE, f"{value} {cls._UNIT} is outside {cls._LOW} to {cls._HIGH}", value=int(value)
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({int(self)})"

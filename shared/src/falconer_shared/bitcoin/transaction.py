@@ -9,6 +9,7 @@ before the bytes are there (A079).
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -40,6 +41,8 @@ NULL_TXID = bytes(TXID_SIZE)
 
 _U32_MAX = 0xFFFFFFFF
 _WITNESS_MARKER = b"\0\1"
+_u32 = struct.Struct("<I").unpack_from
+_u64 = struct.Struct("<Q").unpack_from
 _OUTPOINT = re.compile(r"([0-9a-f]{64}):(0|[1-9][0-9]{0,9})\Z", re.ASCII)
 
 
@@ -172,19 +175,19 @@ class Transaction:
         if with_witness:
             reader.take(2)
             start = 6
-        bare = _read_inputs(reader, data, where)
+        inputs = _read_inputs(reader, data, where)
         outputs = _read_outputs(reader, data)
         end = reader.position
         if with_witness:
-            if not bare:
+            if not inputs:
                 raise Malformed("transaction-without-inputs", f"{where}: has no inputs", position=start)
-            inputs = tuple([TxInput(o, s, q, _read_witness(reader, data)) for o, s, q in bare])
+            inputs = tuple(
+                [TxInput(i.outpoint, i.script_sig, i.sequence, _read_witness(reader, data)) for i in inputs]
+            )
             if not any(i.witness for i in inputs):
                 raise Malformed(
                     "transaction-witness-superfluous", f"{where}: in witness form, and no input has a witness"
                 )
-        else:
-            inputs = tuple([TxInput(o, s, q) for o, s, q in bare])
         locktime = reader.u32()
         reader.end()
         transaction = cls(version, inputs, outputs, locktime)
@@ -248,6 +251,9 @@ def unsigned_hash(transaction: Transaction) -> str:
     Hex of the double SHA-256 of its form without witnesses and scriptSigs, turned round as people read txids. A txid changes
     when a scriptSig arrives; this name does not.
     """
+    if not any(i.script_sig for i in transaction.inputs):
+        # nothing to leave out: the txid is that very hash
+        return transaction.txid_hex()
     bare = _strip(transaction, [b""] * len(transaction.inputs))
     return double_sha256(bare)[::-1].hex()
 
@@ -264,44 +270,49 @@ def _strip(transaction: Transaction, script_sigs: list[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _read_inputs(reader: ByteReader, data: bytes, where: str) -> list[tuple[OutPoint, bytes, int]]:
+def _read_inputs(reader: ByteReader, data: bytes, where: str) -> tuple[TxInput, ...]:
     count = reader.count(SMALLEST_INPUT)
     if count > MAX_INPUTS:
         raise Malformed(
             "transaction-too-many-inputs", f"{where}: {count} inputs, more than {MAX_INPUTS}", inputs=count
         )
-    inputs: list[tuple[OutPoint, bytes, int]] = []
+    inputs: list[TxInput] = []
+    position, last = reader.position, len(data)
     for _ in range(count):
-        start = reader.position
-        script = start + OUTPOINT_SIZE + 1
-        size = data[script - 1] if script <= len(data) else 0xFF
-        if size < 0xFD and script + size + 4 <= len(data):
+        script = position + OUTPOINT_SIZE + 1
+        size = data[script - 1] if script <= last else 0xFF
+        end = script + size
+        if size < 0xFD and end + 4 <= last:
             # the common short script, as in `_read_outputs`
-            outpoint = OutPoint(
-                data[start : start + TXID_SIZE],
-                int.from_bytes(data[start + TXID_SIZE : script - 1], "little"),
-            )
-            end = script + size
-            reader.position = end + 4
-            inputs.append((outpoint, data[script:end], int.from_bytes(data[end : end + 4], "little")))
+            outpoint = OutPoint(data[position : position + TXID_SIZE], _u32(data, script - 5)[0])
+            inputs.append(TxInput(outpoint, data[script:end], _u32(data, end)[0]))
+            position = end + 4
         else:
+            reader.position = position
             outpoint = OutPoint(reader.take(TXID_SIZE), reader.u32())
-            inputs.append((outpoint, reader.prefixed(), reader.u32()))
-    return inputs
+            inputs.append(TxInput(outpoint, reader.prefixed(), reader.u32()))
+            position = reader.position
+    reader.position = position
+    return tuple(inputs)
 
 
 def _read_outputs(reader: ByteReader, data: bytes) -> tuple[TxOutput, ...]:
     outputs: list[TxOutput] = []
-    for _ in range(reader.count(SMALLEST_OUTPUT)):
-        start = reader.position + SMALLEST_OUTPUT
-        size = data[start - 1] if start <= len(data) else 0xFF
-        if size < 0xFD and start + size <= len(data):
+    count = reader.count(SMALLEST_OUTPUT)
+    position, last = reader.position, len(data)
+    for _ in range(count):
+        script = position + SMALLEST_OUTPUT
+        size = data[script - 1] if script <= last else 0xFF
+        end = script + size
+        if size < 0xFD and end <= last:
             # the common short script, without the reader's calls: 200,000 tiny outputs must not cost a second
-            value = int.from_bytes(data[start - SMALLEST_OUTPUT : start - 1], "little")
-            reader.position = start + size
-            outputs.append(TxOutput(Amount(value), data[start : start + size]))
+            outputs.append(TxOutput(Amount(_u64(data, position)[0]), data[script:end]))
+            position = end
         else:
+            reader.position = position
             outputs.append(TxOutput(Amount(reader.u64()), reader.prefixed()))
+            position = reader.position
+    reader.position = position
     return tuple(outputs)
 
 

@@ -61,7 +61,8 @@ def new_psbt(
     if any(each.script_sig or each.witness for each in tx.inputs):
         raise ValueError("only an unsigned transaction becomes a PSBT")
     psbt = from_maps(*extended(_structure(tx, version), global_add, input_add, output_add))
-    if psbt.tx != tx:
+    # one transaction has one spelling, so that equal bytes are equal transactions
+    if psbt.tx.serialize() != tx.serialize():
         raise ValueError("the PSBT does not hold the transaction that it was made from")
     return psbt
 
