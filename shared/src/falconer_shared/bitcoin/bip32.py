@@ -147,7 +147,8 @@ class ChildKeys:
 
     def pubkey(self, index: int) -> bytes:
         """The 33-byte key of the child with this number; raises what `ExtendedPublicKey.derive` raises."""
-        _check_can_derive(self._parent, index)
+        if not 0 <= index < HARDENED or self._parent.depth == MAX_DEPTH:
+            _check_can_derive(self._parent, index)
         return self._point.plus(self._hashed(index)[:32])
 
 

@@ -27,6 +27,7 @@ MAX_REMEMBERED = 4096
 """Points of derived keys that are remembered: those of any standard transaction's inputs, in 2 MB."""
 
 _CONTEXT = lib.secp256k1_context_static
+_tweak_add, _serialize = lib.secp256k1_ec_pubkey_tweak_add, lib.secp256k1_ec_pubkey_serialize
 _COMPRESSED = lib.SECP256K1_EC_COMPRESSED
 # type names that cffi need not look up for every call
 _PUBKEY = ffi.typeof("secp256k1_pubkey *")
@@ -34,6 +35,7 @@ _XONLY = ffi.typeof("secp256k1_xonly_pubkey *")
 _SIGNATURE = ffi.typeof("secp256k1_ecdsa_signature *")
 _KEY_BYTES = ffi.typeof("unsigned char[33]")
 _SIZE = ffi.typeof("size_t *")
+_new, _buffer = ffi.new, ffi.buffer
 
 
 class _Remembered:
@@ -79,10 +81,12 @@ def check_xonly(key: bytes, where: str = "x-only key") -> None:
 class Point:
     """A compressed key that was read once, to derive many children of it. Making one raises what `check_pubkey` raises."""
 
-    __slots__ = ("_point", "_where")
+    __slots__ = ("_point", "_start", "_where")
 
     def __init__(self, pubkey: bytes, where: str = "public key") -> None:
+        # what `_start` refers to lives as long as `_point`
         self._point = _point(pubkey, where)
+        self._start = self._point[0]
         self._where = where
 
     def plus(self, tweak: bytes) -> bytes:
@@ -94,8 +98,8 @@ class Point:
         if len(tweak) != 32:
             raise ValueError("a tweak has 32 bytes")
         # the library adds in place: to a copy
-        point = ffi.new(_PUBKEY, self._point[0])
-        if lib.secp256k1_ec_pubkey_tweak_add(_CONTEXT, point, tweak) != 1:
+        point = _new(_PUBKEY, self._start)
+        if _tweak_add(_CONTEXT, point, tweak) != 1:
             raise VerificationError(
                 "curve-tweak-invalid", f"{self._where}: no key can be derived with this tweak"
             )
@@ -160,7 +164,7 @@ def verify_ecdsa(pubkey: bytes, signature: bytes, digest: bytes, where: str = "s
     if len(digest) != 32:
         raise ValueError("a digest has 32 bytes")
     r, s = parse_der(signature, where)
-    point = _point(pubkey, where)
+    point = _POINTS.get(pubkey) or _point(pubkey, where)
     parsed = ffi.new(_SIGNATURE)
     # r and s go in as numbers, so that ours is the only DER parser whose opinion counts
     if r >= ORDER or lib.secp256k1_ecdsa_signature_parse_compact(_CONTEXT, parsed, _scalars(r, s)) != 1:
@@ -200,17 +204,24 @@ def _point(pubkey: bytes, where: str) -> ffi.CData:
 
 
 def _serialized(point: ffi.CData) -> bytes:
-    output = ffi.new(_KEY_BYTES)
-    size = ffi.new(_SIZE, PUBKEY_SIZE)
-    lib.secp256k1_ec_pubkey_serialize(_CONTEXT, output, size, point, _COMPRESSED)
-    return bytes(ffi.buffer(output))
+    output = _new(_KEY_BYTES)
+    _serialize(_CONTEXT, output, _new(_SIZE, PUBKEY_SIZE), point, _COMPRESSED)
+    pubkey: bytes = _buffer(output)[:]
+    return pubkey
 
 
 def _xonly(key: bytes, where: str) -> ffi.CData:
     known = _XONLY_POINTS.get(key)
     if known is not None:
         return known
-    point = ffi.new(_XONLY)
+    point = _new(_XONLY)
+    # either point of a derived key with this x spares the square root: both are of one x-only key
+    derived = _POINTS.get(b"\2" + key) or _POINTS.get(b"\3" + key)
+    if (
+        derived is not None
+        and lib.secp256k1_xonly_pubkey_from_pubkey(_CONTEXT, point, ffi.NULL, derived) == 1
+    ):
+        return point
     if len(key) != 32 or lib.secp256k1_xonly_pubkey_parse(_CONTEXT, point, key) != 1:
         raise Malformed("xonly-key-malformed", f"{where}: not 32 bytes that are the x of a point")
     return point
