@@ -108,8 +108,8 @@ class Wpkh(SingleKey):
         return Scripts(p2wpkh(hash160(pubkey)), None, None, (pubkey,))
 
     def script_code(self, scripts: Scripts) -> bytes:
-        # BIP 143: the P2PKH script of the same hash; nested in P2SH too, so it comes from the key
-        return p2pkh(hash160(scripts.pubkeys[0]))
+        # BIP 143: the P2PKH script of the hash that the witness output names, which P2SH nests as redeem script
+        return p2pkh((scripts.redeem_script or scripts.script_pubkey)[2:])
 
     def summary(self) -> str:
         return "one key signs (P2WPKH)"

@@ -135,7 +135,7 @@ def claims_ownership(wallet: RegisteredWallet, hints: Hints) -> bool:
     True for an output that `locate_output` did not find means: somebody marked as ours what is not (A015,
     A018).
     """
-    return any(True for _ in _tails(wallet, hints))
+    return bool(_tails(wallet, hints))
 
 
 def _hinted_place(wallet: RegisteredWallet, hints: Hints) -> OwnPlace | None:
@@ -153,16 +153,17 @@ def _hinted_place(wallet: RegisteredWallet, hints: Hints) -> OwnPlace | None:
     return None if named is None else OwnPlace(*named)
 
 
-def _tails(wallet: RegisteredWallet, hints: Hints) -> Iterable[tuple[int, ...]]:
+def _tails(wallet: RegisteredWallet, hints: Hints) -> list[tuple[int, ...]]:
     """What follows the origin in every hint that begins with fingerprint and origin of a key of the wallet."""
-    for fingerprint, path in hints.bip32_derivations.values():
+    named = list(hints.bip32_derivations.values())
+    named += [(fingerprint, path) for _, fingerprint, path in hints.tap_bip32_derivations.values()]
+    tails = []
+    for fingerprint, path in named:
         for length, origins in wallet.origins:
-            if (fingerprint, path[:length]) in origins and len(path) >= length:
-                yield path[length:]
-    for _, fingerprint, path in hints.tap_bip32_derivations.values():
-        for length, origins in wallet.origins:
-            if (fingerprint, path[:length]) in origins and len(path) >= length:
-                yield path[length:]
+            # a path that is shorter than `length` is none of the origins, which all have that length
+            if (fingerprint, path[:length]) in origins:
+                tails.append(path[length:])
+    return tails
 
 
 def _derived(wallet: RegisteredWallet, script_pubkey: bytes, place: OwnPlace | None) -> OwnPlace | None:

@@ -71,7 +71,10 @@ class RegisteredWallet:
     def __post_init__(self, seal: Seal) -> None:
         _MINT.check(seal)
         named = frozenset((key.fingerprint, key.origin) for key in self.descriptor.keys)
-        by_length = {len(path): named for _, path in named}
+        by_length = {
+            length: frozenset(origin for origin in named if len(origin[1]) == length)
+            for length in {len(path) for _, path in named}
+        }
         object.__setattr__(self, "origins", tuple(by_length.items()))
         object.__setattr__(self, "_deriver", Deriver(self.descriptor))
 
