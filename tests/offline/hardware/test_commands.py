@@ -229,12 +229,16 @@ def test_a_wallet_with_a_device_and_a_key_of_ours_is_registered(desk, tmp_path):
     assert desk.run("hardware", "xpub", ONE, "--path", MULTI_PATH, "--name", "ledger")[0] == 0
     wallet = wsh_wallet(2, (1, 5, 9))
     (tmp_path / "wallet.txt").write_text(wallet.descriptor_text + "\n")
-    typed = ("", "", "somebody", wallet.wallet_id[-4:])
+    # a device signs wherever it is plugged in, so that nobody may say "this machine alone" of it
+    typed = ("", "this machine", "alice", "", "somebody", wallet.wallet_id[-4:])
     status, document = desk.run("wallet", "register", "vault", tmp_path / "wallet.txt", typed=typed)
+    assert "is in a device" in desk.shown
     assert status == 0, document
     assert [(key["own"], key["held_by"]) for key in document["keys"]] == [
-        ("ledger", "this machine"), ("key-5", "this machine"), (None, "somebody"),
+        ("ledger", "alice"), ("key-5", "this machine"), (None, "somebody"),
     ]  # fmt: skip
+    # keys 1 and 3 together need nothing of this machine
+    assert [1, 3] in document["quorums_without_this_machine"]
 
 
 @fresh
