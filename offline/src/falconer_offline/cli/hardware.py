@@ -8,20 +8,20 @@ import click
 
 from falconer_offline import emit, terminal
 from falconer_offline.cli import gap
+from falconer_offline.cli.device_keys import check_recordable, checked_xpub, record
 from falconer_offline.cli.devices import FINGERPRINT, Asking, device_options, signing_options
 from falconer_offline.cli.paths import check_coin_type
 from falconer_offline.cli.shell import FILE, WALLET_NAME, Shell, json_option, pass_shell
+from falconer_offline.hardware.addresses import place, script_shown, spelled
 from falconer_offline.hardware.desk import instructions, pick, refusal_of
 from falconer_offline.hardware.models import MODELS, Kind, Registration, check_can_sign, form_of, is_multisig
-from falconer_offline.hardware.signer import AddressAt, Device
-from falconer_offline.state import journal, records
-from falconer_offline.state.store import State, change
-from falconer_shared.bitcoin.address import address_of, script_of
-from falconer_shared.bitcoin.bip32 import ExtendedPublicKey, format_path, parse_path
-from falconer_shared.bitcoin.network import Network
+from falconer_offline.hardware.signer import Device
+from falconer_offline.state import records
+from falconer_offline.state.store import State
+from falconer_shared.bitcoin.bip32 import format_path, parse_path
 from falconer_shared.crossing.options import Scan, Show
-from falconer_shared.errors import DeviceError, FalconerError, StateError, UsageError, VerificationError
-from falconer_shared.text import is_token, safe
+from falconer_shared.errors import DeviceError, StateError, UsageError, VerificationError
+from falconer_shared.text import safe
 from falconer_shared.wallet.registration import RegisteredWallet
 
 if TYPE_CHECKING:
@@ -144,14 +144,14 @@ def xpub(
     path = parse_path(path_text.removeprefix("m/"))
     check_coin_type(path, network)
     if name is not None:
-        _check_recordable(state, name, fingerprint)
+        check_recordable(state, name, fingerprint)
     with shell.devices(network, asking) as signer:
         device = pick(_listed(signer), fingerprint)
         given = signer.xpub(device, path)
-    key = _checked_xpub(given, path, network)
+    key = checked_xpub(given, path, network)
     text = f"[{fingerprint}{'/' if path else ''}{format_path(path)}]{key.text(network)}"
     if name is not None:
-        _record(shell, state, name, device, fingerprint, path, key.text(network))
+        record(shell, state, name, device, fingerprint, path, key.text(network))
     if out is not None:
         emit.write_file(out, f"{text}\n".encode("ascii"))
     shell.say(text)
@@ -163,95 +163,6 @@ def xpub(
             "path": format_path(path),
             "kind": device.kind.value,
         }
-    )
-
-
-def _checked_xpub(text: str, path: tuple[int, ...], network: Network) -> ExtendedPublicKey:
-    """The key that a device gave, if it can be the one at `path`.
-
-    Raises:
-        VerificationError: `device-xpub-wrong`.
-    """
-    try:
-        key = ExtendedPublicKey.parse(text, network, "the device's key")
-    except FalconerError as refused:
-        raise VerificationError(
-            "device-xpub-wrong",
-            f"what the device gave is no extended key of {network.label}: {refused.message}",
-            remedy="on a Ledger open the app of this network",
-        ) from refused
-    if (key.depth, key.child_number) != (len(path), path[-1] if path else 0):
-        raise VerificationError(
-            "device-xpub-wrong",
-            f"the key that the device gave does not lie at {format_path(path)}",
-        )
-    return key
-
-
-def _check_recordable(state: State, name: str, fingerprint: str) -> None:
-    if not is_token(name):
-        raise UsageError(
-            "usage", f"'{safe(name, 64)}' cannot name a key: 1 to 64 of a-z, 0-9, dot, underscore, hyphen"
-        )
-    devices = records.devices(state)
-    for record in records.keys(state):
-        same = record.fingerprint == fingerprint
-        if same and record.name not in devices:
-            raise StateError(
-                "key-exists",
-                f"the key of this device is on this machine too, as '{record.name}'",
-                remedy="a key that is meant to live in a device alone should be nowhere else: key remove",
-            )
-        if (record.name == name) != same:
-            raise StateError(
-                "key-exists",
-                f"there is a key '{record.name}' with fingerprint {record.fingerprint} already",
-                remedy="choose another name, or that one for the same device",
-            )
-
-
-def _record(
-    shell: Shell,
-    state: State,
-    name: str,
-    device: Device,
-    fingerprint: str,
-    path: tuple[int, ...],
-    text: str,
-) -> None:
-    """Remember that this key lives in a device. Nothing secret is kept.
-
-    Raises:
-        VerificationError: `device-xpub-differs`.
-    """
-    known = records.devices(state).get(name)
-    before = None if known is None else known.xpubs.get(format_path(path))
-    if before is not None and before != text:
-        raise VerificationError(
-            "device-xpub-differs",
-            f"at {format_path(path)} the device gave another key before",
-            remedy="one of the two answers was not the device's: compare with its own screen or the vendor's program",
-        )
-    machine = shell.machine(state)
-    with change(state, machine) as (transaction, _):
-        transaction.know_devices()
-        if known is None:
-            transaction.run("INSERT INTO keys VALUES (?, ?, ?, NULL)", name, fingerprint, shell.clock())
-            transaction.run(
-                "INSERT INTO devices VALUES (?, ?, ?)", name, device.kind.value, safe(device.model, 60)
-            )
-        transaction.run("INSERT OR REPLACE INTO device_xpubs VALUES (?, ?, ?)", name, format_path(path), text)
-        journal.note(
-            transaction,
-            shell.clock(),
-            "device-recorded",
-            key=name,
-            fingerprint=fingerprint,
-            kind=device.kind.value,
-            path=format_path(path) or "m",
-        )
-    shell.say(
-        f"Device '{name}' is known here now. Next: put the key into a descriptor, then wallet register."
     )
 
 
@@ -392,14 +303,14 @@ def _compare(
         VerificationError: `device-address-differs`. Declined: `person-declined`.
     """
     ours = registered.scripts(branch, index).script_pubkey
-    shown = _spelled(registered, branch, index)
+    shown = spelled(registered, branch, index)
     for line in instructions(device, registered)[:-1]:
         shell.say(line)
     shell.say(f"Address   {shown}")
     shell.say("Compare it with the device's screen, whole, and confirm there.")
-    at = AddressAt(registered.canonical.replace("/<0;1>/*", f"/{branch}/{index}"))
+    at = place(registered, branch, index)
     claimed = signer.show_address(device, at)
-    if _script_of(claimed, registered.network) != ours:
+    if script_shown(claimed, registered.network) != ours:
         raise VerificationError(
             "device-address-differs",
             f"the device showed {safe(claimed, 100)}, and the address is {shown}",
@@ -407,24 +318,6 @@ def _compare(
         )
     terminal.confirm_ending("Last 4 characters of the address on the DEVICE's screen: ", shown)
     shell.say("The same on both sides.")
-
-
-def _spelled(registered: RegisteredWallet, branch: int, index: int) -> str:
-    """Our address as devices spell it: they know one test network, whose addresses begin with tb1."""
-    network = registered.network
-    spelling = network if network is Network.MAINNET else Network.TESTNET4
-    return address_of(registered.scripts(branch, index).script_pubkey, spelling)
-
-
-def _script_of(text: str, network: Network) -> bytes | None:
-    """The script of an address that a device gave, in the spelling of this network or of the one test network; or None."""
-    spellings = [network] if network is Network.MAINNET else [Network.TESTNET4, Network.REGTEST]
-    for spelling in spellings:
-        try:
-            return script_of(text, spelling)
-        except FalconerError:
-            continue
-    return None
 
 
 @hardware.command()
