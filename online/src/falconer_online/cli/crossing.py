@@ -16,6 +16,7 @@ from falconer_online.cli.options import shown
 from falconer_online.cli.session import Session
 from falconer_shared.crossing.options import SCAN_FLAGS, SHOW_FLAGS, WINDOW_FLAG, Scan, Show, attach
 from falconer_shared.errors import StateError, UsageError
+from falconer_shared.files import check_free, disk_error, exists, write_file, write_folder
 from falconer_shared.text import safe
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from falconer_shared.crossing.hands import Hands, Source
     from falconer_shared.transport.parts import Kind, Received
     from falconer_shared.transport.send import Sending
+
+
+_MODE = 0o600
+"""What is shown to one camera is for nobody else's eyes."""
 
 
 def scan_options(function: Callable[..., object]) -> Callable[..., object]:
@@ -51,8 +56,10 @@ def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str, 
 
     Raises:
         UsageError: `terminal-needed`, `qr-terminal-too-small`, `qr-payload-too-large`, `qr-density`,
-        `qr-rate`, `send-kind-unsupported`. StateError: `folder-exists`, what the disk says.
+        `qr-rate`, `send-kind-unsupported`. StateError: `folder-exists`, `file-exists`, what the disk says.
     """
+    for name in filter(None, (codes.gif, codes.html)):
+        check_free(Path(name))
     plan = codes.choice_for(label).plan(payload, kind)
     sending = _write(session, plan, codes, title)
     if codes.window:
@@ -61,40 +68,38 @@ def show(session: Session, payload: bytes, kind: Kind, codes: Show, title: str, 
 
 
 def _write(session: Session, plan: Plan, codes: Show, title: str) -> Sending:
-    from falconer_online.files import write_out
     from falconer_shared.crossing import written
 
     sending = plan.make(plan.version)
     if codes.qr_images is not None:
         folder = _new_folder(Path(codes.qr_images))
         with session.progress("drawing") as progress:
-            for name, picture in written.pictures(sending, progress):
-                write_out(folder / name, picture)
+            pictures = dict(written.pictures(sending, progress))
+        write_folder(str(folder), pictures)
         session.say(f"{sending.n} pictures written: {shown(folder)}")
     if codes.gif is not None:
         with session.progress("drawing") as progress:
             data = written.animation(sending, plan.frames_per_second, progress)
-        write_out(Path(codes.gif), data)
+        write_file(Path(codes.gif), data, replace=False, mode=_MODE)
         session.say(f"animation written: {shown(Path(codes.gif))}")
     if codes.html is not None:
         with session.progress("drawing") as progress:
             page = written.browser_page(title, plan.make, plan.version, plan.frames_per_second, progress)
-        write_out(Path(codes.html), page.encode("utf-8"))
+        write_file(Path(codes.html), page.encode("utf-8"), replace=False, mode=_MODE)
         session.say(f"page written: {shown(Path(codes.html))}")
     return sending
 
 
 def _new_folder(folder: Path) -> Path:
-    from falconer_online.files import disk_error
-
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
+    """A name for a folder; the folders above it are made."""
+    if exists(folder):
         raise StateError(
             "folder-exists",
             f"{safe(str(folder))} is there already: old pictures among new ones would be a riddle",
             remedy="name a new folder",
-        ) from None
+        )
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(folder, error) from None
     return folder
