@@ -186,11 +186,12 @@ def root_text(rows: Rows, sequence: int) -> bytes:
 def _digest(rows: Iterable[Row]) -> str:
     hasher = hashlib.sha256()
     for row in rows:
-        hasher.update(len(row).to_bytes(4, "big"))
+        parts = [len(row).to_bytes(4, "big")]
         for value in row:
             tag, data = _encode(value)
             # type and length first, so that no two rows share one encoding
-            hasher.update(tag + len(data).to_bytes(8, "big") + data)
+            parts += (tag, len(data).to_bytes(8, "big"), data)
+        hasher.update(b"".join(parts))
     return hasher.hexdigest()
 
 

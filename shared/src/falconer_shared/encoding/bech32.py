@@ -6,6 +6,7 @@ Which of the two checksums a text carries is part of the result; what it must ca
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 from falconer_shared.errors import Malformed
@@ -18,6 +19,8 @@ CHECKSUM_LENGTH = 6
 
 _ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_LETTERS = _ALPHABET.encode("ascii").ljust(256, b"?")
+_TAIL_SHIFTS = range(5 * (CHECKSUM_LENGTH - 1), -1, -5)
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
@@ -59,9 +62,9 @@ def encode(hrp: str, values: bytes, checksum: Checksum) -> str:
         raise ValueError("not encodable as bech32")
     if len(hrp) + 1 + len(values) + CHECKSUM_LENGTH > MAX_BECH32:
         raise ValueError("too long for bech32")
-    residue = _polymod(_expand(hrp) + values + bytes(CHECKSUM_LENGTH)) ^ checksum.value
-    tail = bytes((residue >> 5 * (CHECKSUM_LENGTH - 1 - i)) & 31 for i in range(CHECKSUM_LENGTH))
-    return hrp + "1" + "".join([_ALPHABET[v] for v in values + tail])
+    residue = _polymod(values + bytes(CHECKSUM_LENGTH), _begun(hrp)) ^ checksum.value
+    tail = bytes([residue >> shift & 31 for shift in _TAIL_SHIFTS])
+    return f"{hrp}1{(values + tail).translate(_LETTERS).decode('ascii')}"
 
 
 def decode(text: str, where: str = "bech32 text") -> Bech32:
@@ -91,7 +94,7 @@ def decode(text: str, where: str = "bech32 text") -> Bech32:
             raise _character(where, position)
         data.append(value)
     hrp = lower[:separator]
-    residue = _polymod(_expand(hrp) + bytes(data))
+    residue = _polymod(bytes(data), _begun(hrp))
     for checksum in Checksum:
         if residue == checksum.value:
             return Bech32(hrp, bytes(data[:-CHECKSUM_LENGTH]), checksum)
@@ -130,13 +133,14 @@ def _character(where: str, position: int) -> Malformed:
     )
 
 
-def _expand(hrp: str) -> bytes:
+@functools.lru_cache(maxsize=16)
+def _begun(hrp: str) -> int:
+    """The residue behind a first part, of which few are ever seen (BIP 173, `bech32_hrp_expand`)."""
     codes = hrp.encode("ascii")
-    return bytes(c >> 5 for c in codes) + b"\0" + bytes(c & 31 for c in codes)
+    return _polymod(bytes([c >> 5 for c in codes]) + b"\0" + bytes([c & 31 for c in codes]), 1)
 
 
-def _polymod(values: bytes) -> int:
-    residue = 1
+def _polymod(values: bytes, residue: int) -> int:
     for value in values:
         residue = (residue & 0x1FFFFFF) << 5 ^ value ^ _FED_BACK[residue >> 25]
     return residue

@@ -94,12 +94,15 @@ class ByteReader:
             raise self.error(f"{self._end - self.position} bytes too many", "trailing-bytes")
 
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0xFD))
+
+
 def compact_size(value: int) -> bytes:
     """A number as minimal CompactSize."""
+    if 0 <= value < 0xFD:
+        return _ONE_BYTE[value]
     if value < 0:
         raise ValueError("CompactSize is unsigned")
-    if value < 0xFD:
-        return bytes((value,))
     if value <= 0xFFFF:
         return b"\xfd" + value.to_bytes(2, "little")
     if value <= 0xFFFFFFFF:
