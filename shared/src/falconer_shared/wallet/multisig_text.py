@@ -39,6 +39,10 @@ _NAME_OF: Final = {"wsh": "P2WSH", "sh(wsh": "P2SH-P2WSH", "sh": "P2SH"}
 _LINE: Final = re.compile(r"([A-Za-z0-9]+): *(.+)\Z", re.ASCII)
 _POLICY: Final = re.compile(r"([1-9][0-9]?) of ([1-9][0-9]?)\Z", re.ASCII)
 _FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{8}\Z", re.ASCII)
+_KEY: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{1,112}\Z", re.ASCII)
+"""One key in base 58. Anything else would be written on in the descriptor: a comma and a further key, a branch."""
+_CONTROL: Final = re.compile(r"[^\t\r\n -~]", re.ASCII)
+"""Some of these end a line for Python and for no editor: what looks like a comment would be a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ def read(data: bytes) -> WalletText:
         text = data.decode("ascii")
     except UnicodeDecodeError:
         raise _malformed("it is not plain ASCII") from None
+    if _CONTROL.search(text):
+        raise _malformed("it holds control characters")
     facts: dict[str, str] = {}
     keys: list[str] = []
     path: str | None = None
@@ -112,6 +118,8 @@ def read(data: bytes) -> WalletText:
         elif _FINGERPRINT.match(label):
             if path is None:
                 raise _malformed("a key stands before any derivation")
+            if _KEY.match(value) is None:
+                raise _malformed(f"what stands behind '{label}' is not one key: '{safe(value, 20)}'")
             keys.append(f"[{'/'.join(filter(None, (label.lower(), path)))}]{value}/<0;1>/*")
         else:
             raise _malformed(f"'{safe(label, 20)}' is no line of such a file")
