@@ -46,6 +46,21 @@ def test_every_density_holds_the_payload_and_keeps_its_size(spelling: Spelling) 
         found.denser(-1)
 
 
+@pytest.mark.parametrize("density", [None, 20])
+def test_a_way_without_a_form_for_it_is_refused_before_anything_is_made(density: int | None) -> None:
+    """The offline program asks before it signs: what was signed and cannot be shown has used up a reservation."""
+    for words in (
+        {"spelling": Spelling.TEXT},
+        {"spelling": Spelling.ADDWALLET},
+        {"type_name": "crypto-output"},
+        {"type_name": "hdkey"},
+    ):
+        choice = Choice(density=density, **words)  # type: ignore[arg-type]
+        with refused("send-kind-unsupported", UsageError):
+            choice.plan(b"psbt\xff", Kind.PSBT)
+    assert Choice(spelling=Spelling.BASE43, density=density).plan(b"psbt\xff", Kind.PSBT).make(1).n == 1
+
+
 def test_the_limit_is_kept() -> None:
     found = reel(version=20, limit=21)
     assert found.denser(1)

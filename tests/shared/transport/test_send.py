@@ -161,6 +161,12 @@ def test_kinds_that_a_dialect_cannot_carry() -> None:
         send(PAYLOAD, Kind.PSBT, Way(Spelling.ADDWALLET))
 
 
+def test_a_text_of_nothing_but_spaces() -> None:
+    for spelling in (Spelling.PMOFN, Spelling.TEXT):
+        with refused("qr-payload-too-large", UsageError):
+            send(b" \n", Kind.TEXT, Way(spelling))
+
+
 def test_nothing_to_send() -> None:
     with pytest.raises(ValueError, match="nothing"):
         send(b"", Kind.PSBT, Way())

@@ -15,7 +15,7 @@ from falconer_shared.text import safe
 from falconer_shared.transport import fountain
 from falconer_shared.transport.parts import Kind
 from falconer_shared.transport.profiles import Form, route
-from falconer_shared.transport.send import Sending, Spelling, Way, send
+from falconer_shared.transport.send import Sending, Spelling, Way, check_carried, send
 
 AUTO: Final = "auto"
 
@@ -70,9 +70,11 @@ class Choice:
         """How this payload goes.
 
         Raises:
-            UsageError: `signer-unknown`, `signer-cannot-take`.
+            UsageError: `signer-unknown`, `signer-cannot-take`, `send-kind-unsupported`.
         """
         way, rate = self._way(kind)
+        # no size of codes helps a dialect that has no form for it, and whoever asks early wants to know
+        check_carried(kind, way)
 
         def make(version: int) -> Sending:
             return send(payload, kind, replace(way, version=version))

@@ -71,6 +71,8 @@ class PmofnSender:
             raise ValueError("a payload has 1 byte to 2 MiB")
         is_psbt = kind is Kind.PSBT
         self._text = base64.b64encode(payload).decode("ascii") if is_psbt else payload.decode("ascii").strip()
+        if not self._text:
+            raise ValueError("nothing is left of a text of spaces")
         self.type = "base64" if is_psbt else "text"
         carried = payload if is_psbt else self._text.encode("ascii")
         self.digest = Received(kind, carried, self.dialect, self.type).digest

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -60,6 +60,19 @@ class Spelling(Enum):
     """Specter's `addwallet NAME&DESCRIPTOR`, in one code."""
 
 
+_TEXTS_OR_PSBT: Final = TEXTS | {Kind.PSBT}
+_CARRIES: Final[Mapping[Spelling, Collection[Kind]]] = {
+    **dict.fromkeys((Spelling.UR, Spelling.UR1, Spelling.BBQR), Kind),
+    Spelling.PMOFN: _TEXTS_OR_PSBT,
+    Spelling.BASE64: (Kind.PSBT,),
+    Spelling.HEX: TRANSACTIONS,
+    Spelling.BASE43: TRANSACTIONS,
+    Spelling.TEXT: TEXTS,
+    Spelling.ADDWALLET: (Kind.DESCRIPTOR,),
+}
+"""What a dialect has a form for at all."""
+
+
 class Sending(Protocol):
     """A payload as texts of codes, all in one mode."""
 
@@ -99,6 +112,20 @@ class Way:
             raise ValueError("versions of QR codes are 1 to 40")
 
 
+def check_carried(kind: Kind, way: Way) -> None:
+    """Accept a way that has a form for payloads of this kind, whatever their bytes are: to be asked before there
+    is a payload.
+
+    Raises:
+        UsageError: `send-kind-unsupported`.
+    """
+    if kind not in _CARRIES[way.spelling]:
+        raise _unsupported(kind, way.spelling)
+    name = way.type_name or SEND_TYPE[kind]
+    if way.spelling is Spelling.UR and (name not in TYPES or kind not in _CARRIED.get(name, Kind)):
+        raise _not_as(kind, name)
+
+
 def send(payload: bytes, kind: Kind, way: Way) -> Sending:
     """The payload as codes.
 
@@ -109,6 +136,7 @@ def send(payload: bytes, kind: Kind, way: Way) -> Sending:
         raise ValueError("nothing to send")
     if len(payload) > MAX_PAYLOAD:
         raise _too_large(len(payload))
+    check_carried(kind, way)
     try:
         return _spell(payload, kind, way)
     except ValueError:
@@ -125,27 +153,25 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
             return Ur1Sender(payload, kind, characters)
         case Spelling.BBQR:
             return BbqrSender(payload, kind, characters)
-        case Spelling.PMOFN if kind is Kind.PSBT or kind in TEXTS:
+        case Spelling.PMOFN:
             return PmofnSender(payload, kind, capacity(way.version, Mode.BYTE))
-        case Spelling.BASE64 if kind is Kind.PSBT:
+        case Spelling.BASE64:
             text = base64.b64encode(payload).decode("ascii")
-        case Spelling.HEX if kind in TRANSACTIONS:
+        case Spelling.HEX:
             text = payload.hex().upper()
-        case Spelling.BASE43 if kind in TRANSACTIONS:
+        case Spelling.BASE43:
             if len(payload) * 8 > characters * 6:
                 # a digit is less than six bits; and spelling out what cannot fit would take minutes
                 raise ValueError("it does not fit into one code of this size")
             text = to_base43(payload)
-        case Spelling.TEXT if kind in TEXTS:
+        case Spelling.TEXT:
             text = _ascii(payload, kind, way)
-        case Spelling.ADDWALLET if kind is Kind.DESCRIPTOR:
+        case Spelling.ADDWALLET:
             label = way.label or "wallet"
             descriptor = _ascii(payload, kind, way)
             if not _LABEL.match(label) or "\n" in descriptor:
                 raise _unsupported(kind, way.spelling)
             text = f"addwallet {label}&{descriptor}"
-        case _:
-            raise _unsupported(kind, way.spelling)
     room = {mode: capacity(way.version, mode) for mode in Mode}
     carried = payload.strip() if kind in TEXTS else payload
     return PlainSender(carried, kind, text, way.spelling.value, room)
@@ -153,13 +179,11 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
 
 def _ur(payload: bytes, kind: Kind, way: Way, characters: int) -> Sender:
     name = way.type_name or SEND_TYPE[kind]
-    if kind not in _CARRIED.get(name, Kind):
-        raise _not_as(kind, name)
     try:
         wrapped = TYPES[name].wrap(payload, way.label)
         if name in _CARRIED:
             TYPES[name].unwrap(wrapped)  # what is not read back here is read nowhere
-    except (KeyError, ValueError, Malformed):
+    except (ValueError, Malformed):
         raise _not_as(kind, name) from None
     return Sender(payload, kind, characters, schedule=way.schedule, type_name=name, label=way.label)
 
