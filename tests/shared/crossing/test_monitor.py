@@ -8,7 +8,7 @@ import pytest
 
 from falconer_shared.crossing.collect import State
 from falconer_shared.crossing.monitor import Monitor, bar
-from falconer_shared.qr.client import Preview
+from falconer_shared.qr.client import MAX_PREVIEW, Preview
 from falconer_shared.qr.preview import half_blocks, side
 from falconer_shared.transport.parts import Kind
 from falconer_shared.transport.receive import Receiver
@@ -66,6 +66,7 @@ def test_corners_outside_are_left_out(corner: tuple[int, int]) -> None:
 def test_the_size_that_fits() -> None:
     assert side(80, 24) == 48
     assert side(40, 100) == 40
+    assert side(400, 200) == MAX_PREVIEW
     assert side(10, -3) == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from falconer_shared.qr.client import Corner, Preview
+from falconer_shared.qr.client import MAX_PREVIEW, Corner, Preview
 
 _RESET: Final = "\x1b[0m"
 _DARKEST_GREY: Final = 232
@@ -15,8 +15,10 @@ _OUTLINE: Final = 46
 
 
 def side(columns: int, lines: int) -> int:
-    """The most pixels along a side of a preview that fits: a character is one pixel wide and two high."""
-    return max(0, min(columns, 2 * lines))
+    """The most pixels along a side of a preview that fits: a character is one pixel wide and two high. No more
+    than a worker makes, however large the terminal is.
+    """
+    return max(0, min(columns, 2 * lines, MAX_PREVIEW))
 
 
 def half_blocks(preview: Preview) -> list[str]:
