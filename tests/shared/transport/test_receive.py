@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import tracemalloc
 from dataclasses import FrozenInstanceError
 from itertools import islice
@@ -19,6 +18,7 @@ from falconer_shared.transport.parts import MAX_FRAME, MAX_PARTS, Kind, Received
 from falconer_shared.transport.receive import Progress, Receiver
 from falconer_shared.transport.ur import Sender
 from tests.support.frames import edited, fields, forged, psbt, rebuilt
+from tests.support.work import calls
 
 PAYLOAD = psbt(3000)
 SENDER = Sender(PAYLOAD, Kind.PSBT, 300)
@@ -448,7 +448,5 @@ def test_the_most_expensive_frame_is_cheap() -> None:
         f"ur:bytes/{i}-{MAX_PARTS}/{bytewords.encode(cbor.encode([i, MAX_PARTS, MAX_PARTS * 209, checksum, bytes(209)]))}"
         for i in numbers
     ]
-    start = time.perf_counter()
-    for frame in frames:
-        receiver.feed(frame)
-    assert (time.perf_counter() - start) / len(frames) < 0.25
+    # the numbers of all fragments are drawn once for a frame, and not again for each fragment (0.1 s at the most)
+    assert max(calls(lambda frame=frame: receiver.feed(frame)) for frame in frames) < 40 * MAX_PARTS
