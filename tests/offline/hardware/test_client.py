@@ -131,6 +131,7 @@ BAD_LISTS = {
     "a flag that is none": (*DEVICE[:5], b"yes", *DEVICE[6:]),
     "a fingerprint that is none": (*DEVICE[:4], b"73c5da0", *DEVICE[5:]),
     "a failure that is none": (*DEVICE[:7], b"0", b""),
+    "a label that is too long": (*DEVICE[:3], b"x" * (wire.MAX_TEXT + 1), *DEVICE[4:]),
     "a path with a line feed": (DEVICE[0], b"a\nb", *DEVICE[2:]),
 }
 

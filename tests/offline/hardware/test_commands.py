@@ -18,9 +18,9 @@ from falconer_offline.hardware import setup
 from falconer_offline.hardware.failures import Failure
 from falconer_offline.hardware.models import Kind
 from falconer_offline.hardware.signer import Device
-from falconer_offline.state import records
+from falconer_offline.state import journal, records
 from falconer_offline.state.audit import check_journal
-from falconer_offline.state.store import State
+from falconer_offline.state.store import State, change
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.errors import StateError
 from tests.offline.hardware.devices import Simulated, refuses
@@ -462,3 +462,34 @@ def test_the_word_opens_loopback_only_where_it_is_an_option(desk):
     desk.monkeypatch.setattr(airgap, "_loopback", True)
     found = run(["--home", str(desk.office.home), "key", "list", "--json"])
     assert (found, "--emulators stands before" in desk.capsys.readouterr().out) == (2, True)
+
+
+def test_a_coldcard_is_not_asked_to_register_over_usb(desk):
+    with change(desk.state, desk.office.machine) as (transaction, _):
+        transaction.run("UPDATE devices SET kind = 'coldcard'")
+        journal.note(transaction, NOW, "test")
+    desk.refuses("usage", 2, "hardware", "register", "treasury")
+    assert desk.device.asked == []
+
+
+@fresh
+def test_a_software_key_does_not_become_a_device(desk):
+    desk.device = Simulated(5)
+    desk.refuses(
+        "key-exists",
+        9,
+        "hardware",
+        "xpub",
+        root(5).my_fingerprint.hex(),
+        "--path",
+        "84h/1h/0h",
+        "--name",
+        "key-5",
+    )
+
+
+def test_a_device_that_is_no_key_is_a_damaged_state(desk):
+    with change(desk.state, desk.office.machine) as (transaction, _):
+        transaction.run("INSERT INTO devices VALUES ('nobody', 'trezor', 'trezor_1')")
+        journal.note(transaction, NOW, "test")
+    desk.refuses("state-tampered", 9, "key", "list")

@@ -21,7 +21,15 @@ COLUMNS = {
 
 def table() -> list[str]:
     """The lines of the table, as they stand in the page."""
-    head = ["device", *COLUMNS, "PSBT v2", "single keys at", "multisig registered", "PIN here", "passphrase here"]
+    head = [
+        "device",
+        *COLUMNS,
+        "PSBT v2",
+        "single keys at",
+        "multisig registered",
+        "PIN here",
+        "passphrase here",
+    ]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for model in MODELS.values():
         cells = [model.title]
@@ -41,7 +49,9 @@ def test_the_table_of_devices_is_the_one_that_the_program_uses():
 
 def test_a_partial_answer_would_need_a_column_of_its_own():
     for model in MODELS.values():
-        assert all(forms <= model.forms or not forms & model.forms for forms in COLUMNS.values() if len(forms) == 1)
+        assert all(
+            forms <= model.forms or not forms & model.forms for forms in COLUMNS.values() if len(forms) == 1
+        )
     bitbox = next(model for model in MODELS.values() if model.title == "BitBox02")
     assert {Form.WPKH, Form.NESTED} <= bitbox.forms
     assert set().union(*COLUMNS.values()) | {Form.LEGACY_MULTI} == set(Form)
