@@ -161,6 +161,25 @@ def test_an_account(name: str) -> None:
     assert text(name, message) == "".join(f"{line}\n" for line in ACCOUNT)
 
 
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_an_account_of_a_cosigner_as_seedsigner_shows_it(wrapped: bool) -> None:
+    """The key stands in `wsh` without the function `cosigner`, and the output may stand without its tag."""
+    account: Any = cbor2.loads(TYPES["crypto-account"].wrap("\n".join(ACCOUNT).encode()))
+    for number, line in enumerate(ACCOUNT):
+        if "cosigner" not in line:
+            continue
+        tags, output = [], account[2][number].value
+        while output.tag != V1.hdkey:
+            tags, output = [*tags, output.tag], output.value
+        for tag in reversed(tags[:-1]):  # the last one is cosigner
+            output = cbor2.CBORTag(tag, output)
+        message = cbor.encode({1: account[1], 2: [cbor2.CBORTag(V1.output, output) if wrapped else output]})
+        assert text("crypto-account", message).strip() == line.replace("cosigner(", "").replace("))", ")", 1)
+        with refused("ur-output-malformed", Malformed):
+            # as a wallet it is none
+            unwrap("crypto-output", cbor.encode(output))
+
+
 # --- the same, from the documents ---------------------------------------------------------------------------------------------
 
 

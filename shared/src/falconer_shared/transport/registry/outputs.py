@@ -96,8 +96,11 @@ def _with_branches(key: Key) -> Key:
     return Key(key.public, key.network, key.fingerprint, key.path, _BRANCHES)
 
 
-def _read_function(value: Cbor, keys: list[Key], level: int) -> str:
-    """The text with `{}` where a key stands; the keys are appended in order."""
+def _read_function(value: Cbor, keys: list[Key], level: int, *, account: bool = False) -> str:
+    """The text with `{}` where a key stands; the keys are appended in order.
+
+    In an account wallets put a cosigner's key into `sh` and `wsh` without saying `cosigner` (SeedSigner).
+    """
     if not isinstance(value, cbor2.CBORTag) or level > MAX_DEPTH:
         raise _malformed("no function of a descriptor stands where one must")
     inner: Cbor = value.value
@@ -110,8 +113,9 @@ def _read_function(value: Cbor, keys: list[Key], level: int) -> str:
     name = _FUNCTIONS.get(value.tag)
     if name is None:
         raise _malformed(f"tag {value.tag} is no function of a descriptor")
-    if name in _NESTING or (name == "tr" and _is_function(inner)):
-        return f"{name}({_read_function(inner, keys, level + 1)})"
+    nests = name in _NESTING and not (account and _is_key(inner))
+    if nests or (name == "tr" and _is_function(inner)):
+        return f"{name}({_read_function(inner, keys, level + 1, account=account)})"
     if name in _MULTI:
         return f"{name}({_read_multi(inner, keys)})"
     keys.append(_read_key(inner, V1))
@@ -120,6 +124,10 @@ def _read_function(value: Cbor, keys: list[Key], level: int) -> str:
 
 def _is_function(value: Cbor) -> bool:
     return isinstance(value, cbor2.CBORTag) and value.tag in FUNCTION_TAGS
+
+
+def _is_key(value: Cbor) -> bool:
+    return isinstance(value, cbor2.CBORTag) and value.tag == V1.hdkey
 
 
 def _read_multi(value: Cbor, keys: list[Key]) -> str:
@@ -262,7 +270,9 @@ def _account_line(output: Cbor, version: Version, master: bytes) -> str:
         # before 2021 the standard had no tag here, and wallets still leave it out
         wrapped = isinstance(output, cbor2.CBORTag) and output.tag == V1.output
         keys: list[Key] = []
-        pattern = _read_function(tagged(output, V1.output, "descriptor") if wrapped else output, keys, 0)
+        pattern = _read_function(
+            tagged(output, V1.output, "descriptor") if wrapped else output, keys, 0, account=True
+        )
         return pattern.format(*(_of_master(key, master).text for key in keys))
     text, _ = read_descriptor(tagged(output, V2.output, "descriptor"))
     return _KEY.sub(lambda match: _of_master(Key.parse(match[0]), master).text, text)
