@@ -62,7 +62,7 @@ class Spelling(Enum):
 
 _TEXTS_OR_PSBT: Final = TEXTS | {Kind.PSBT}
 _CARRIES: Final[Mapping[Spelling, Collection[Kind]]] = {
-    **dict.fromkeys((Spelling.UR, Spelling.UR1, Spelling.BBQR), Kind),
+    **dict.fromkeys((Spelling.UR, Spelling.UR1, Spelling.BBQR), frozenset(Kind)),
     Spelling.PMOFN: _TEXTS_OR_PSBT,
     Spelling.BASE64: (Kind.PSBT,),
     Spelling.HEX: TRANSACTIONS,
@@ -166,7 +166,7 @@ def _spell(payload: bytes, kind: Kind, way: Way) -> Sending:
             text = to_base43(payload)
         case Spelling.TEXT:
             text = _ascii(payload, kind, way)
-        case Spelling.ADDWALLET:
+        case _:  # ADDWALLET alone is left
             label = way.label or "wallet"
             descriptor = _ascii(payload, kind, way)
             if not _LABEL.match(label) or "\n" in descriptor:

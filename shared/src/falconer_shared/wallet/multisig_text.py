@@ -91,14 +91,7 @@ def read(data: bytes) -> WalletText:
     Raises:
         Malformed: `multisig-text-malformed`, and what reading a path raises.
     """
-    if len(data) > MAX_BYTES:
-        raise _malformed(f"{len(data)} bytes are more than such a file has")
-    try:
-        text = data.decode("ascii")
-    except UnicodeDecodeError:
-        raise _malformed("it is not plain ASCII") from None
-    if _CONTROL.search(text):
-        raise _malformed("it holds control characters")
+    text = _text(data)
     facts: dict[str, str] = {}
     keys: list[str] = []
     path: str | None = None
@@ -118,12 +111,28 @@ def read(data: bytes) -> WalletText:
         elif _FINGERPRINT.match(label):
             if path is None:
                 raise _malformed("a key stands before any derivation")
-            if _KEY.match(value) is None:
-                raise _malformed(f"what stands behind '{label}' is not one key: '{safe(value, 20)}'")
-            keys.append(f"[{'/'.join(filter(None, (label.lower(), path)))}]{value}/<0;1>/*")
+            keys.append(_key_expression(label.lower(), path, value))
         else:
             raise _malformed(f"'{safe(label, 20)}' is no line of such a file")
     return WalletText(facts.get("Name", ""), _descriptor(facts, keys))
+
+
+def _text(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise _malformed(f"{len(data)} bytes are more than such a file has")
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise _malformed("it is not plain ASCII") from None
+    if _CONTROL.search(text):
+        raise _malformed("it holds control characters")
+    return text
+
+
+def _key_expression(fingerprint: str, path: str, key: str) -> str:
+    if _KEY.match(key) is None:
+        raise _malformed(f"what stands behind '{fingerprint}' is not one key: '{safe(key, 20)}'")
+    return f"[{'/'.join(filter(None, (fingerprint, path)))}]{key}/<0;1>/*"
 
 
 def _descriptor(facts: dict[str, str], keys: list[str]) -> str:
