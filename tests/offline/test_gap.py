@@ -175,9 +175,10 @@ def test_an_answer_that_no_code_can_carry_is_said(home, monkeypatch, tmp_path):
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     from falconer_offline import emit
+    from falconer_shared import files
     from falconer_shared.errors import StateError
 
-    real, written = emit.write_file, []
+    real, written = files.write_file, []
 
     def interrupted(path, data, **options):
         if len(written) == 2:
@@ -185,11 +186,11 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         real(path, data, **options)
         written.append(path)
 
-    monkeypatch.setattr(emit, "write_file", interrupted)
+    monkeypatch.setattr(files, "write_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         emit.write_folder(str(tmp_path / "out"), {str(n): b"x" for n in range(5)})
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(emit, "write_file", real)
+    monkeypatch.setattr(files, "write_file", real)
     emit.write_folder(str(tmp_path / "out") + "/", {"a": b"x"})
     assert (tmp_path / "out" / "a").read_bytes() == b"x"
     with refused("file-exists", StateError):
