@@ -19,7 +19,7 @@ from tests.support.programs import BIN, Coordinator, clean_environment
 
 __all__ = ["founded", "home", "request_file", "signer"]
 
-PSBT = frames.psbt(1500)
+PSBT = frames.psbt(1000)
 
 
 def filmed(path: Path, payload: bytes, camera: Camera, choice: Choice) -> Path:
@@ -61,7 +61,7 @@ def test_the_other_program_and_other_decoders(decoder: str, container: str, tmp_
     if decoder == "pyzbar" and not any(Path("/usr/lib").glob("*/libzbar.so.0")):
         pytest.skip("libzbar0 is not installed: sudo apt-get install libzbar0")
     path = filmed(
-        tmp_path / f"codes.{container}", PSBT[:700], Camera(height=480, smear=0), Choice(density=12)
+        tmp_path / f"codes.{container}", PSBT[:600], Camera(height=480, smear=0), Choice(density=12)
     )
     done = subprocess.run(
         [
@@ -73,7 +73,7 @@ def test_the_other_program_and_other_decoders(decoder: str, container: str, tmp_
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["type"] == "crypto-psbt"
-    assert (tmp_path / "received.psbt").read_bytes() == PSBT[:700]
+    assert (tmp_path / "received.psbt").read_bytes() == PSBT[:600]
 
 
 def test_a_request_is_inspected_and_signed_from_a_video(home, signer, request_file, tmp_path):
