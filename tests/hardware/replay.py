@@ -285,10 +285,11 @@ def main(arguments: Sequence[str]) -> None:
     me = os.getpid()
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, _end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for others in (signal.SIGINT, signal.SIGHUP):  # of the terminal of the command
+            signal.signal(others, signal.SIG_IGN)
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: ends with the command
         quiet = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1):
+        for standard in (0, 1, 2):
             os.dup2(quiet, standard)
         try:
             if os.getppid() == me:

@@ -21,6 +21,7 @@ from falconer_shared.verify.transaction import verify
 from tests.hardware import playing, table
 from tests.hardware.recordings import Recording, names
 from tests.hardware.stage import driver
+from tests.hardware.vault import THIRD
 from tests.support.refusal import refused
 from tests.support.treasury import NOTHING_KNOWN, ecdsa
 
@@ -30,10 +31,6 @@ ROWS = table.rows()
 def check_valid(final: FinalTransaction) -> None:
     """By Bitcoin Core's own code."""
     assert check_scripts(final) is not None
-
-
-THIRD = "legal winner thank year wave sausage worth useful legal winner thank yellow"
-"""The words of the third key of the recorded 2-of-3, which no recorded device held."""
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
