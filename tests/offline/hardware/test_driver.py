@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -254,3 +255,36 @@ def test_a_pairing_code_is_shown_and_kept_in_memory_alone():
 def test_a_pairing_that_is_not_accepted_is_named():
     with driver(PAIRING.replace("ANSWER", "False")) as signer:
         refuses("device-not-paired", FalconerError, signer.list)
+
+
+# In this process, without pipes
+
+
+def test_where_every_driver_breaks_the_first_one_s_fault_is_said(monkeypatch):
+    import importlib
+
+    from falconer_offline.hardware.driver import Desk
+
+    def broken(*_):
+        raise NotPaired
+
+    for kind in wire.KINDS:
+        monkeypatch.setattr(importlib.import_module(f"hwilib.devices.{kind}"), "enumerate", broken)
+    answers = io.BytesIO()
+    Desk(answers, emulators=True).answer(wire.Op.LIST, (b"TEST", b""))
+    answers.seek(0)
+    said = [wire.read(answers.read)[0] for _ in range(len(wire.KINDS) + 1)]
+    assert said == [wire.Said.NOTICE] * len(wire.KINDS) + [wire.Said.FAILED]
+
+
+def test_a_driver_that_cannot_be_started_is_named(monkeypatch):
+    from falconer_offline import worker
+
+    def no_process(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", no_process)
+    opening = worker.devices(Network.REGTEST, emulators=False, seconds=5, passphrase=None, notice=print)
+    with pytest.raises(FalconerError, match="Cannot allocate memory") as caught:
+        opening.__enter__()
+    assert caught.value.rule == "device-driver-failed"
