@@ -104,7 +104,7 @@ def show(shell: Shell, codes: Show) -> None:
         from falconer_shared.transport.parts import Kind
 
         way = giving.CodesExit.prepare(shell, codes)
-        line = f"{state.machine.text()}\n".encode("ascii")
+        line = f"{state.machine.text()} {state.fact('signer')}\n".encode("ascii")  # as in machine.pub
         giving.say_given(shell, way.give(line, Kind.TEXT, f"machine {state.fact('signer')}"))
     size, head = state.head
     network, admins = records.network(state), records.admins(state)
