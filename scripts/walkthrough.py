@@ -20,6 +20,8 @@ from falconer_shared.bitcoin.transaction import OutPoint
 from falconer_shared.psbt.parse import UntrustedPsbt
 from falconer_shared.wallet.ownership import OwnPlace
 from falconer_shared.wallet.registration import RegisteredWallet
+from tests.hardware import recordings
+from tests.hardware.vault import Vault, there
 from tests.simulators.compromised import CompromisedCoordinator, with_output_script
 from tests.support.bitcoind import NodeUnavailableError, ensure
 from tests.support.ceremony import Treasury, treasury
@@ -61,6 +63,7 @@ class Story:
         self.started = time.monotonic()
         self.payments: list[dict[str, Any]] = []
         self.refusals: list[dict[str, Any]] = []
+        self.hardware: dict[str, Any] | None = None
 
     def act(self, title: str) -> None:
         print(
@@ -351,6 +354,40 @@ class Founding(threading.Thread):
         return self._vault
 
 
+RECORDED = (
+    "THE TWO DEVICES ARE RECORDINGS. Real firmware (Ledger Bitcoin app 2.4.6, Trezor One 1.14.1) gave",
+    "these answers once, and a replay gives them again, byte by byte; nobody presses a button.",
+    "The payment is the recorded one, on a test network: its coins exist nowhere, so nothing is sent.",
+)
+
+
+def hardware_replay(story: Story, folder: Path) -> Vault | None:
+    """A vault with a Ledger, a Trezor and a key in software, where the two devices are recordings of real firmware."""
+    story.act("10  A 2-of-3 of a Ledger, a Trezor and a key in software, with recorded devices")
+    if not there(recordings.place()):
+        story.line(f"skipped: there are no recordings in {recordings.place()}; FALCONER_VECTORS says where")
+        story.hardware = {"outcome": "skipped", "txid": None}
+        return None
+    for line in RECORDED:
+        story.line(paint("31", line))
+    folder.mkdir()
+    vault = Vault(recordings.place(), folder, story.good)
+    vault.found()
+    vault.compare_addresses()
+    vault.ask()
+    devices, outcome = vault.sign(["ledger", "trezor"])
+    story.page(outcome.shown)
+    story.good("sign: the recorded Ledger and Trezor signed what was verified, judged and confirmed here")
+    mixed, _ = vault.sign(["ledger"], ["office"])
+    story.good("sign: the recorded Ledger and the key of this machine signed the same request")
+    txid = vault.finished(devices).txid_hex
+    if vault.finished(mixed).txid_hex != txid:
+        raise UnexpectedExitError("two quorums finished two transactions")
+    story.good(f"each quorum finishes it, and Bitcoin Core's code accepts both: {txid}")
+    story.hardware = {"outcome": "done", "txid": txid}
+    return vault
+
+
 def run(story: Story, folder: Path, node: RegtestNode) -> None:
     supplier = node.rpc("getnewaddress", wallet="miner")
     auditor = node.rpc("getnewaddress", wallet="miner")
@@ -428,6 +465,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="leave the homes of both programs for a look around"
     )
+    parser.add_argument(
+        "--hardware-replay",
+        action="store_true",
+        help="one act more: a Ledger and a Trezor, as recordings of real firmware",
+    )
     options = parser.parse_args(arguments)
     story = Story()
     folder = Path(tempfile.mkdtemp(prefix="falconer-demo-"))
@@ -439,6 +481,8 @@ def main(arguments: Sequence[str]) -> int:
             version = node.rpc("getnetworkinfo")["subversion"]
             story.line(f"a real node on regtest: {version} at {node.url}")
             run(story, folder, node)
+        if options.hardware_replay:
+            hardware_replay(story, folder / "hardware")
     except (
         NodeUnavailableError,
         NodeStartError,
@@ -447,6 +491,7 @@ def main(arguments: Sequence[str]) -> int:
         OSError,
         ValueError,
         KeyError,
+        RuntimeError,
         subprocess.SubprocessError,
     ) as error:
         problem = f"{type(error).__name__}: {error}"
@@ -467,6 +512,7 @@ def main(arguments: Sequence[str]) -> int:
                     "seconds": round(seconds, 1),
                     "payments": story.payments,
                     "refusals": story.refusals,
+                    "hardware_replay": story.hardware,
                 },
                 indent=2,
             )

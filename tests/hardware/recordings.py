@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,13 @@ from falconer_shared.wallet.registration import RegisteredWallet
 
 FOLDER = "hwi-recordings"
 """Beside `vectors`, in the folder that the fixture of that name gives."""
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def place() -> Path:
+    """Where they lie, if they are there: as the fixture `vectors` looks for its own."""
+    return Path(os.environ.get("FALCONER_VECTORS") or PROJECT.parent / "shared") / FOLDER
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ COLDCARD_DRIVER = (
 """The driver, in a process whose chance is that of the recordings: the host draws the key of the link to a Coldcard."""
 
 
+class OtherExchangeError(RuntimeError):
+    """What was said is not what was recorded, or not all of it."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A place to play: `words` goes before a command that is to find the devices."""
@@ -53,7 +57,7 @@ class Stage:
         """Everything was said and heard, and nothing else."""
         for device, found in self.outcome().items():
             if found != {"left": 0, "mismatch": None}:
-                raise AssertionError(f"{device}: {found}")
+                raise OtherExchangeError(f"{device}: {found}")
 
 
 @contextmanager

@@ -6,15 +6,13 @@ python -m tests.hardware.table --docs  writes the table into docs/hardware.md
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hardware import playing
-from tests.hardware.recordings import FOLDER, Recording, names
+from tests.hardware.recordings import PROJECT, Recording, names, place
 
-PROJECT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("recordings.tsv")
 PAGE = PROJECT / "docs" / "hardware.md"
 BEGIN, END = "<!-- recordings: begin -->", "<!-- recordings: end -->"
@@ -69,7 +67,7 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--docs"]:
         PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
         return
-    folder = Path(os.environ.get("FALCONER_VECTORS") or PROJECT.parent / "shared") / FOLDER
+    folder = place()
     reasons = {row.name: row.why for row in rows()} if TABLE.exists() else {}
     for name in names(folder):
         print(

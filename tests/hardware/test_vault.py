@@ -1,33 +1,40 @@
-"""A Ledger, a Trezor and a key in software under the shipped commands, with recorded firmware."""
+"""A Ledger, a Trezor and a key in software under the shipped commands, with recorded firmware: the demo's optional act."""
 
 from __future__ import annotations
 
 import pytest
 
 from falconer_offline.state import records
-from tests.hardware import vault
+from scripts import walkthrough
 
 
 @pytest.mark.slow
-def test_a_quorum_of_two_vendors_and_a_key_of_the_machine_sign_by_the_shipped_commands(recordings, tmp_path):
-    assert vault.there(recordings)
-    steps: list[str] = []
-    house = vault.Vault(recordings, tmp_path, steps.append)
-    house.found()
-    house.compare_addresses()
-    house.ask()
-
-    devices, outcome = house.sign(["ledger", "trezor"])
-    assert "EMULATORS" in outcome.shown
-    assert "asks to register the wallet first" in outcome.shown
-    first = house.finished(devices)
-    assert house.spends() == [records.SIGNED]
-
-    mixed, _ = house.sign(["ledger"], ["office"])
-    second = house.finished(mixed)
-    assert first.tx.txid_hex() == second.tx.txid_hex()
-    assert mixed.signers != devices.signers
-    # one request and one payment, however often its signers sign it
-    listed = house.signer.run("receipt", "show", json_output=True).json
+def test_a_quorum_of_two_vendors_and_a_key_of_the_machine_sign_by_the_shipped_commands(
+    recordings, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("FALCONER_VECTORS", str(recordings.parent))
+    story = walkthrough.Story()
+    vault = walkthrough.hardware_replay(story, tmp_path / "vault")
+    assert vault is not None
+    shown = capsys.readouterr().out
+    assert "THE TWO DEVICES ARE RECORDINGS" in shown
+    assert "EMULATORS" in shown
+    assert "asks to register the wallet first" in shown
+    assert story.hardware == {
+        "outcome": "done",
+        "txid": "beefa87a2fa528736ddb0944e6ff30fbc7275f5e5e0b74f8ab0550ba0eb9118d",
+    }
+    assert vault.spends() == [records.SIGNED, records.SIGNED]
+    # one payment, however often its signers sign it
+    inspected = vault.signer.run("inspect", vault.request).shown
+    assert "max_daily_spend_sats: 61,000 of 300,000" in inspected
+    listed = vault.signer.run("receipt", "show", json_output=True).json
     assert [receipt["number"] for receipt in listed["receipts"]] == [1, 2]
-    assert len(steps) == 5
+
+
+def test_without_recordings_the_act_is_skipped_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FALCONER_VECTORS", str(tmp_path))
+    story = walkthrough.Story()
+    assert walkthrough.hardware_replay(story, tmp_path / "vault") is None
+    assert f"skipped: there are no recordings in {tmp_path}" in capsys.readouterr().out
+    assert story.hardware == {"outcome": "skipped", "txid": None}

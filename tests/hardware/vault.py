@@ -93,7 +93,7 @@ class Vault:
         (self.folder / "identity").write_text(f"{identity}\n", encoding="ascii")
         self.signer = Signer(self.folder / "offline", "north", identity=self.folder / "identity")
         self._identity = Identity(identity)
-        self._request = self.folder / "request.psbt"
+        self.request = self.folder / "request.psbt"
         self._recording = Recording.read(self.recordings, "ledger-signtx-wsh")
         self.wallet = self._recording.wallet()
 
@@ -183,7 +183,7 @@ class Vault:
     def ask(self) -> None:
         """The recorded payment as a request that a coordinator signed."""
         recorded = _Recorded(self._recording.psbt)
-        self._request.write_bytes(self.office.request(recorded, now=int(time.time())))  # type: ignore[arg-type]
+        self.request.write_bytes(self.office.request(recorded, now=int(time.time())))  # type: ignore[arg-type]
 
     def sign(self, kinds: Sequence[str], keys: Sequence[str] = ()) -> tuple[SignatureVerifiedPsbt, Outcome]:
         """One session with these devices and these keys of the machine; what it answered, and what was on the screen."""
@@ -194,7 +194,7 @@ class Vault:
             chosen += ["--signer", signer]
         verified = verify(self._recording.psbt, self.wallet, NOTHING_KNOWN)
         outcome = self.with_devices(
-            names, "sign", self._request, *chosen, "--out", out, json_output=False,
+            names, "sign", self.request, *chosen, "--out", out, json_output=False,
             answers=[
                 ("Sum of the payments in satoshis: ", str(int(verified.paid))),
                 *(
