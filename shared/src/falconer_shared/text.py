@@ -70,7 +70,7 @@ def describe_foreign(text: str) -> str | None:
 
 def is_token(text: str, limit: int = 64) -> bool:
     """Whether `text` is an id of ours: `[a-z0-9._-]`, 1 to `limit` characters (DESIGN: spelling)."""
-    return 0 < len(text) <= limit and all(c in _TOKEN for c in text)
+    return 0 < len(text) <= limit and _TOKEN.issuperset(text)
 
 
 _TOKEN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
