@@ -13,6 +13,7 @@ from embit.networks import NETWORKS
 
 from falconer_offline import airgap, terminal, worker
 from falconer_offline.cli import run
+from falconer_offline.cli.devices import Asking
 from falconer_offline.cli.shell import Shell
 from falconer_offline.hardware import setup
 from falconer_offline.hardware.failures import Failure
@@ -493,3 +494,19 @@ def test_a_device_that_is_no_key_is_a_damaged_state(desk):
         transaction.run("INSERT INTO devices VALUES ('nobody', 'trezor', 'trezor_1')")
         journal.note(transaction, NOW, "test")
     desk.refuses("state-tampered", 9, "key", "list")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_passphrase_is_asked_where_it_is_wanted_and_goes_to_the_driver_alone(desk, monkeypatch, wanted):
+    monkeypatch.undo()
+    given = []
+    monkeypatch.setattr(worker, "devices", lambda network, **options: given.append((network, options)))
+    monkeypatch.setattr(
+        Shell, "guard_memory", staticmethod(lambda network, *, worker=False: given.append(worker))
+    )
+    monkeypatch.setattr(terminal, "ask_secret", lambda question: "hunter2")
+    Shell(json_output=False, debug=False).devices(Network.REGTEST, Asking(wanted, 30, False))
+    network, options = given.pop()
+    assert given == ([True] if wanted else [])
+    assert (network, options["passphrase"]) == (Network.REGTEST, "hunter2" if wanted else None)
+    assert (options["seconds"], options["emulators"]) == (30, False)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falconer_offline.hardware import wire
 
@@ -69,3 +71,14 @@ def test_the_command_line_names_one_of_two_modes():
     assert wire.command("python", "usb")[1:] == ("-I", "-m", "falconer_offline.hardware.driver", "usb")
     with pytest.raises(ValueError, match="mode"):
         wire.command("python", "network")
+
+
+@given(st.binary(max_size=200), st.integers(0, 255))
+def test_whatever_comes_is_a_message_nonsense_or_the_end(body, code):
+    framed = (len(body) + 1).to_bytes(4, "big") + bytes((code,)) + body
+    for data in (body, framed):
+        try:
+            found, fields = wire.read(taking(data))
+        except (wire.Nonsense, EOFError):
+            continue
+        assert wire.message(found, fields) == data[: len(wire.message(found, fields))]
