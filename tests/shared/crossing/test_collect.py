@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from falconer_shared.crossing import collect
@@ -248,6 +251,95 @@ def test_a_folder_with_too_many_pictures(
         receive(Source([str(tmp_path)], seconds=30), None, hands, nobody)
 
 
+class Coming(Clock):
+    """A clock at whose pauses a picture grows, slower than any number of tries would last."""
+
+    def __init__(self, folder: Path, picture: bytes) -> None:
+        super().__init__()
+        self._path = folder / "1.jpg"
+        self._steps = [picture[: len(picture) * part // 10] for part in (5, 7, 10)]
+
+    def pause(self, seconds: float) -> None:
+        super().pause(seconds)
+        if self._steps and self.now > 100 + 20 * (4 - len(self._steps)):
+            self._path.write_bytes(self._steps.pop(0))
+
+
+def test_a_picture_that_comes_slowly_is_looked_at_again(hands: Hands, tmp_path: Path) -> None:
+    """Half a photograph opens as one whose lower half is grey: it was taken for one without a code, and done with."""
+    code = cv2.imdecode(np.frombuffer(draw(frames(PSBT[:600], 25)[0].decode()).png(4), np.uint8), 0)
+    photograph = np.full((1200, 1000), 255, np.uint8)
+    photograph[600 : 600 + code.shape[0], 200 : 200 + code.shape[1]] = code
+    coming = Coming(tmp_path, cv2.imencode(".jpg", photograph)[1].tobytes())
+    watching = replace(hands, clock=coming, pause=coming.pause)
+    assert receive(Source([str(tmp_path)], seconds=200), None, watching, nobody).data == PSBT[:600]
+
+
+def test_a_file_that_is_gone_before_it_is_read_ends_no_scan(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As programs leave them that copy under another name and rename."""
+    written(tmp_path, frames(PSBT))
+    listed = Hands.names_in
+
+    def names_in(self: Hands, folder: str) -> list[tuple[str, tuple[int, int]]]:
+        return [(f"{folder}/.000.part", (1, 1)), *listed(self, folder)]
+
+    monkeypatch.setattr(Hands, "names_in", names_in)
+    assert receive(Source([str(tmp_path)]), None, hands, nobody).data == PSBT
+
+
+def test_a_folder_that_is_gone(hands: Hands, tmp_path: Path) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    taken_away = replace(hands, pause=lambda _seconds: folder.rmdir())
+    with refused("file-unreadable", StateError):
+        receive(Source([str(folder)]), None, taken_away, nobody)
+
+
+# Bounds on several messages
+
+
+class Endless:
+    """A scanner that a video took over: another 64 codes of the greatest length in each of its pictures."""
+
+    preview = None
+
+    def pictures(self) -> Iterator[list[bytes]]:
+        for number in range(200_000):
+            yield [b"%08d" % (64 * number + each) + b"A" * 7081 for each in range(64)]
+
+
+def test_a_video_of_nothing_but_new_codes_ends_at_a_bound(clock: Clock, tmp_path: Path) -> None:
+    @contextmanager
+    def scanner(**_: object) -> Iterator[Endless]:
+        yield Endless()
+
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    tracemalloc.start()
+    try:
+        with refused("scan-too-many", UsageError):
+            receive_all(Source([str(tmp_path / "a.gif")]), Hands(scanner, clock), nobody)  # type: ignore[arg-type]
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_code_that_stays_in_view_is_one_sighting(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    source = Source([str(tmp_path / "a.gif")])
+    parts = frames(PSBT)
+    monkeypatch.setattr(collect, "MAX_SIGHTINGS", len(parts))
+    hands, _ = playing([[part] for part in parts for _ in range(10)], clock)
+    assert receive_all(source, hands, nobody)[0].data == PSBT
+    monkeypatch.setattr(collect, "MAX_SIGHTINGS", len(parts) - 1)
+    hands, _ = playing([[part] for part in parts], clock)
+    with refused("scan-too-many", UsageError):
+        receive_all(source, hands, nobody)
+
+
 # Lines
 
 
@@ -302,6 +394,43 @@ def test_real_standard_input_is_read_without_waiting_and_left_as_it_was(hands: H
     finally:
         os.dup2(saved, 0)
         os.close(out)
+        os.close(saved)
+
+
+@contextmanager
+def as_input(number: int) -> Iterator[None]:
+    saved = os.dup(0)
+    os.dup2(number, 0)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+
+
+def test_a_terminal_stays_as_it_is_for_whoever_writes_to_it(hands: Hands) -> None:
+    """Its one description serves both ways: a bar drawn to a slow terminal ended in BlockingIOError."""
+    ours, theirs = os.openpty()
+    with as_input(theirs), hands.standard_input() as read:
+        assert os.get_blocking(0)
+        assert os.get_blocking(theirs)
+        assert read(10) is None
+        os.write(ours, b"12\n")
+        assert read(10) == b"12\n"
+        # the window is closed
+        os.close(ours)
+        assert read(10) == b""
+    os.close(theirs)
+
+
+def test_no_standard_input_at_all(hands: Hands) -> None:
+    saved = os.dup(0)
+    os.close(0)
+    try:
+        with refused("file-unreadable", StateError), hands.standard_input():
+            pass
+    finally:
+        os.dup2(saved, 0)
         os.close(saved)
 
 

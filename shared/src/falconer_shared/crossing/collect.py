@@ -7,18 +7,23 @@ for one scan and is gone when these functions return, so it is dead before any s
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from falconer_shared.crossing.hands import MAX_PICTURES, STANDARD_INPUT, Hands, Source
-from falconer_shared.errors import FalconerError, Malformed, UsageError
+from falconer_shared.crossing.hands import MAX_PICTURES, STANDARD_INPUT, Hands, Source, Stamp
+from falconer_shared.errors import FalconerError, Malformed, StateError, UsageError
 from falconer_shared.qr.client import MAX_IMAGE, Preview
 from falconer_shared.text import safe
 from falconer_shared.transport import content
 from falconer_shared.transport.parts import MAX_FRAME, Kind, Received, Whole
 from falconer_shared.transport.receive import DIALECTS, Progress, Receiver
+
+MAX_GATHERED: Final = 16 * 1024 * 1024
+"""Bytes of different codes of several messages: three of the longest that may be sent."""
+
+MAX_SIGHTINGS: Final = 200_000
+"""Codes of several messages, repeated ones too."""
 
 MISSING_SHOWN: Final = 12
 """Numbers of missing parts in a sentence."""
@@ -27,7 +32,6 @@ _VIDEO_HEADS: Final = (b"GIF8", b"RIFF", b"\x1aE\xdf\xa3", b"\x47")
 """Of GIF, AVI, Matroska and WebM, MPEG-TS."""
 _MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _POLL_SECONDS: Final = 0.25
-_TRIES: Final = 20
 _LINE_SECONDS: Final = 0.02
 _LINES_AT_ONCE: Final = 65_536
 
@@ -100,13 +104,45 @@ def receive_all(source: Source, hands: Hands, tell: Tell) -> tuple[Received, ...
     if source.camera is not None or STANDARD_INPUT in source.names or any(map(hands.is_folder, source.names)):
         return (receive(source, None, hands, tell),)
     watch = _Watch(hands)
-    frames: list[bytes] = []
+    sightings = _Sightings()
     for seen, of, codes, preview in _sightings(source, hands):
-        frames += codes
+        sightings.add(codes)
         tell(watch.state(seen, of, preview))
-    if not frames:
+    if not sightings.frames:
         raise _no_code(source)
-    return gather(frames)
+    return gather(sightings.frames)
+
+
+class _Sightings:
+    """The codes of many pictures in order, within bounds: a video may claim hours of different codes."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self._texts: dict[bytes, bytes] = {}
+        self._size = 0
+        self._last: Codes = []
+
+    def add(self, codes: Codes) -> None:
+        """Take the codes of the next picture. One that shows the same as the last is no further sighting.
+
+        Raises:
+            UsageError: `scan-too-many`.
+        """
+        if codes == self._last:
+            return
+        self._last = codes
+        for code in codes:
+            if code not in self._texts:
+                self._texts[code] = code
+                self._size += len(code)
+            # the one object, however often it is seen
+            self.frames.append(self._texts[code])
+        if self._size > MAX_GATHERED or len(self.frames) > MAX_SIGHTINGS:
+            raise UsageError(
+                "scan-too-many",
+                f"more than {MAX_GATHERED >> 20} MiB of codes, or {MAX_SIGHTINGS:,} of them, are too many for one scan",
+                remedy="scan fewer pictures, or a shorter video",
+            )
 
 
 def one_code(source: Source, hands: Hands, tell: Tell) -> bytes:
@@ -135,20 +171,22 @@ def gather(frames: Iterable[bytes]) -> tuple[Received, ...]:
         Malformed: `secret-in-code`; `scan-incomplete` for a message that lacks parts; the refusal of a code where
         nothing was whole.
     """
-    sessions: dict[Hashable, list[str]] = {}
+    sessions: dict[Hashable, list[bytes]] = {}
     refusal: Malformed | None = None
     for frame in frames:
         text = frame.decode("latin-1")
         try:
             content.refuse_secret(text)
-            sessions.setdefault(_session_of(text), []).append(text)
+            sessions.setdefault(_session_of(text), []).append(frame)
         except Malformed as problem:
             _stop_at_secret(problem)
             refusal = problem
     found: list[Received] = []
     for parts in sessions.values():
         receiver = Receiver()
-        progress = [receiver.feed(part) for part in parts][-1]
+        progress = receiver.feed(parts[0])
+        for part in parts[1:]:
+            progress = receiver.feed(part)
         if progress.received is None:
             raise progress.refusal or _incomplete(progress, receiver.missing())
         if progress.received not in found:
@@ -263,27 +301,26 @@ def _video(
 def _folder(
     folder: str, source: Source, hands: Hands, until: float | None
 ) -> Iterator[tuple[int, int, Codes, Preview | None]]:
-    """Pictures as they come into a folder. One that cannot be read is tried again some times: it may still be
-    being written.
+    """Pictures as they come into a folder. Each is looked at again when it has changed: half a picture opens as one
+    whose lower half is grey. Of one that cannot be read, or is gone again, nothing is said.
     """
-    done: set[str] = set()
-    tries: Counter[str] = Counter()
+    done: dict[str, Stamp] = {}
+    seen = 0
     with hands.scanner(reader=source.reader, preview=source.preview) as scanner:
         while True:
-            fresh = [name for name in hands.names_in(folder) if name not in done]
-            for name in fresh[: MAX_PICTURES - len(done)]:
+            for name, stamp in hands.names_in(folder):
+                if done.get(name) == stamp or seen >= MAX_PICTURES:
+                    continue
+                seen += 1
+                done[name] = stamp
                 try:
                     codes = scanner.read(hands.read(name, MAX_IMAGE))
-                except Malformed:
-                    tries[name] += 1
-                    if tries[name] >= _TRIES:
-                        done.add(name)
+                except (Malformed, StateError):
                     continue
-                done.add(name)
-                yield len(done), 0, codes, scanner.preview
-            if len(done) >= MAX_PICTURES:
-                raise UsageError("scan-too-many", f"{len(done)} pictures; one scan takes {MAX_PICTURES}")
-            yield len(done), 0, [], None
+                yield seen, 0, codes, scanner.preview
+            if seen >= MAX_PICTURES:
+                raise UsageError("scan-too-many", f"{seen} pictures; one scan takes {MAX_PICTURES}")
+            yield seen, 0, [], None
             _in_time(until, hands, source)
             hands.pause(_POLL_SECONDS)
 

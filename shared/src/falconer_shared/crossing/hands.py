@@ -10,8 +10,8 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -23,6 +23,20 @@ MAX_PICTURES: Final = 10_000
 """Pictures of one scan: as many as the longest message has parts."""
 
 STANDARD_INPUT: Final = "-"
+
+_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+Stamp = tuple[int, int]
+"""Of a file: its size, and when it was changed last (nanoseconds)."""
+
+
+def _stamped(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, Stamp]]:
+    for entry in entries:
+        # one that is gone since the folder was listed is no file
+        with suppress(FileNotFoundError):
+            if entry.is_file(follow_symlinks=False):
+                found = entry.stat(follow_symlinks=False)
+                yield entry.path, (found.st_size, found.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,7 @@ class Hands:
         shown = safe(name, 120)
         try:
             # Non-blocking: opening a FIFO must not wait for a writer. It has no effect on a regular file.
-            number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            number = os.open(name, _READING | os.O_NOFOLLOW)
         except (OSError, ValueError) as fault:
             if isinstance(fault, OSError) and fault.errno == errno.ELOOP:
                 raise Malformed(
@@ -125,15 +139,15 @@ class Hands:
         except (OSError, ValueError):
             return False
 
-    def names_in(self, folder: str) -> list[str]:
-        """The regular files in a folder, with the folder before each name, sorted.
+    def names_in(self, folder: str) -> list[tuple[str, Stamp]]:
+        """The regular files in a folder, with the folder before each name, sorted; and what changes with each.
 
         Raises:
             StateError: `file-unreadable`.
         """
         try:
             with os.scandir(folder) as entries:
-                return sorted(entry.path for entry in entries if entry.is_file(follow_symlinks=False))
+                return sorted(_stamped(entries))
         except OSError as fault:
             raise StateError(
                 "file-unreadable", f"{safe(folder, 120)} cannot be read: {fault.strerror}"
@@ -141,17 +155,36 @@ class Hands:
 
     @contextmanager
     def standard_input(self) -> Iterator[Callable[[int], bytes | None]]:
-        """A function that reads at most so many bytes: None while there are none, nothing at the end."""
+        """A function that reads at most so many bytes: None while there are none, nothing at the end, which a
+        terminal that was closed is too.
+
+        Raises:
+            StateError: `file-unreadable`: it is closed.
+        """
+        try:
+            # A terminal is opened anew: whatever else writes to it must go on waiting until it is ready.
+            number = os.open(os.ttyname(0), _READING) if os.isatty(0) else os.dup(0)
+        except OSError as fault:
+            raise _no_input(fault) from None
 
         def read(size: int) -> bytes | None:
             try:
-                return os.read(0, size)
+                return os.read(number, size)
             except BlockingIOError:
                 return None
+            except OSError as fault:
+                if fault.errno == errno.EIO:
+                    return b""
+                raise _no_input(fault) from None
 
-        blocking = os.get_blocking(0)
-        os.set_blocking(0, False)
+        blocking = os.get_blocking(number)
+        os.set_blocking(number, False)
         try:
             yield read
         finally:
-            os.set_blocking(0, blocking)
+            os.set_blocking(number, blocking)
+            os.close(number)
+
+
+def _no_input(fault: OSError) -> StateError:
+    return StateError("file-unreadable", f"standard input cannot be read: {fault.strerror}")
