@@ -242,10 +242,10 @@ class Scanner:
 
     def close(self) -> None:
         """End the process and wait until it is gone."""
-        # it is gone already, and so is what was still to be written
+        # first, so that nobody waits for it to take what was still to be written
+        self._process.kill()
         with suppress(OSError):
             self._stdin.close()
-        self._process.kill()
         self._process.wait()
         self._stdout.close()
 
@@ -340,9 +340,9 @@ class Window:
 
     def close(self) -> None:
         """End the process and wait until it is gone."""
+        self._process.kill()
         with suppress(OSError):
             self._stdin.close()
-        self._process.kill()
         self._process.wait()
         self._stdout.close()
 
