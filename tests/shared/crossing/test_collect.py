@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from falconer_shared.crossing import collect
+from falconer_shared.crossing import collect, sightings
 from falconer_shared.crossing.collect import State, gather, one_code, receive, receive_all
 from falconer_shared.crossing.hands import Hands, Source
 from falconer_shared.errors import DeviceError, Malformed, StateError, UsageError
@@ -266,7 +266,7 @@ class Coming(Clock):
 
 
 def test_a_picture_that_comes_slowly_is_looked_at_again(hands: Hands, tmp_path: Path) -> None:
-    """Half a photograph opens as one whose lower half is grey: it was taken for one without a code, and done with."""
+    """Tries that are counted end before a slow copy does."""
     code = cv2.imdecode(np.frombuffer(draw(frames(PSBT[:600], 25)[0].decode()).png(4), np.uint8), 0)
     photograph = np.full((1200, 1000), 255, np.uint8)
     photograph[600 : 600 + code.shape[0], 200 : 200 + code.shape[1]] = code
@@ -331,10 +331,10 @@ def test_a_code_that_stays_in_view_is_one_sighting(
     (tmp_path / "a.gif").write_bytes(b"GIF89a")
     source = Source([str(tmp_path / "a.gif")])
     parts = frames(PSBT)
-    monkeypatch.setattr(collect, "MAX_SIGHTINGS", len(parts))
+    monkeypatch.setattr(sightings, "MAX_SIGHTINGS", len(parts))
     hands, _ = playing([[part] for part in parts for _ in range(10)], clock)
     assert receive_all(source, hands, nobody)[0].data == PSBT
-    monkeypatch.setattr(collect, "MAX_SIGHTINGS", len(parts) - 1)
+    monkeypatch.setattr(sightings, "MAX_SIGHTINGS", len(parts) - 1)
     hands, _ = playing([[part] for part in parts], clock)
     with refused("scan-too-many", UsageError):
         receive_all(source, hands, nobody)

@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from falconer_shared.crossing.hands import MAX_PICTURES, STANDARD_INPUT, Hands, Source, Stamp
+from falconer_shared.crossing.sightings import Codes, Sightings
 from falconer_shared.errors import FalconerError, Malformed, StateError, UsageError
 from falconer_shared.qr.client import MAX_IMAGE, Preview
 from falconer_shared.text import safe
 from falconer_shared.transport import content
 from falconer_shared.transport.parts import MAX_FRAME, Kind, Received, Whole
 from falconer_shared.transport.receive import DIALECTS, Progress, Receiver
-
-MAX_GATHERED: Final = 16 * 1024 * 1024
-"""Bytes of different codes of several messages: three of the longest that may be sent."""
-
-MAX_SIGHTINGS: Final = 200_000
-"""Codes of several messages, repeated ones too."""
 
 MISSING_SHOWN: Final = 12
 """Numbers of missing parts in a sentence."""
@@ -34,8 +29,6 @@ _MP4_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _POLL_SECONDS: Final = 0.25
 _LINE_SECONDS: Final = 0.02
 _LINES_AT_ONCE: Final = 65_536
-
-Codes = list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,45 +97,13 @@ def receive_all(source: Source, hands: Hands, tell: Tell) -> tuple[Received, ...
     if source.camera is not None or STANDARD_INPUT in source.names or any(map(hands.is_folder, source.names)):
         return (receive(source, None, hands, tell),)
     watch = _Watch(hands)
-    sightings = _Sightings()
+    sightings = Sightings()
     for seen, of, codes, preview in _sightings(source, hands):
         sightings.add(codes)
         tell(watch.state(seen, of, preview))
     if not sightings.frames:
         raise _no_code(source)
     return gather(sightings.frames)
-
-
-class _Sightings:
-    """The codes of many pictures in order, within bounds: a video may claim hours of different codes."""
-
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-        self._texts: dict[bytes, bytes] = {}
-        self._size = 0
-        self._last: Codes = []
-
-    def add(self, codes: Codes) -> None:
-        """Take the codes of the next picture. One that shows the same as the last is no further sighting.
-
-        Raises:
-            UsageError: `scan-too-many`.
-        """
-        if codes == self._last:
-            return
-        self._last = codes
-        for code in codes:
-            if code not in self._texts:
-                self._texts[code] = code
-                self._size += len(code)
-            # the one object, however often it is seen
-            self.frames.append(self._texts[code])
-        if self._size > MAX_GATHERED or len(self.frames) > MAX_SIGHTINGS:
-            raise UsageError(
-                "scan-too-many",
-                f"more than {MAX_GATHERED >> 20} MiB of codes, or {MAX_SIGHTINGS:,} of them, are too many for one scan",
-                remedy="scan fewer pictures, or a shorter video",
-            )
 
 
 def one_code(source: Source, hands: Hands, tell: Tell) -> bytes:
@@ -301,8 +262,8 @@ def _video(
 def _folder(
     folder: str, source: Source, hands: Hands, until: float | None
 ) -> Iterator[tuple[int, int, Codes, Preview | None]]:
-    """Pictures as they come into a folder. Each is looked at again when it has changed: half a picture opens as one
-    whose lower half is grey. Of one that cannot be read, or is gone again, nothing is said.
+    """Pictures as they come into a folder. Each is looked at again when it has changed: it may have been half
+    written. Of one that cannot be read, or is gone again, nothing is said.
     """
     done: dict[str, Stamp] = {}
     seen = 0
