@@ -76,6 +76,18 @@ def test_devices_that_sign_anywhere_are_not_asked_for_a_standard_path():
     check_can_sign(Kind.COLDCARD, RegisteredWallet.register("w", Network.REGTEST, descriptor), 0)
 
 
+def test_a_ledger_takes_cosigners_four_steps_down_and_no_further():
+    def wallet(path):
+        keys = ",".join(f"{key_expression(seed, path)}/<0;1>/*" for seed in (1, 2))
+        return RegisteredWallet.register("w", Network.REGTEST, with_checksum(f"wsh(sortedmulti(2,{keys}))"))
+
+    check_can_sign(Kind.LEDGER, wallet("48h/1h/0h/2h"), 0)
+    refuses(
+        "device-cannot-sign-path", VerificationError, check_can_sign, Kind.LEDGER, wallet("48h/1h/0h/2h/0"), 0
+    )
+    check_can_sign(Kind.TREZOR, wallet("48h/1h/0h/2h/0"), 0)
+
+
 def test_fifteen_cosigners_are_taken_and_sixteen_are_not():
     check_can_sign(Kind.TREZOR, wallet_of("wsh", seeds=range(1, 16)), 0)
     wallet = wallet_of("wsh", seeds=range(1, 17))

@@ -23,6 +23,10 @@ MAX_COSIGNERS: Final = 15
 """Keys of a multisig that every one of these devices takes; HWI's drivers count no further."""
 
 
+LEDGER_MAX_ORIGIN: Final = 4
+"""Steps from a cosigner's master key to its extended key in a wallet that a Ledger registers (its Bitcoin app, HWI)."""
+
+
 class Kind(enum.Enum):
     """A family of devices, by the name that HWI has for it."""
 
@@ -219,6 +223,16 @@ def check_can_sign(kind: Kind, wallet: RegisteredWallet, position: int) -> None:
 
 def _check_path(model: Model, form: Form, wallet: RegisteredWallet, position: int) -> None:
     """Devices with standard paths sign with a single key at `purpose'/coin'/account'` only, and silently not elsewhere."""
+    if model.kind is Kind.LEDGER and is_multisig(form):
+        for key in wallet.keys:
+            if len(key.origin) > LEDGER_MAX_ORIGIN:
+                raise VerificationError(
+                    "device-cannot-sign-path",
+                    f"a Ledger takes cosigners at most {LEDGER_MAX_ORIGIN} steps below their master key, and one is at"
+                    f" {key.origin_text()}",
+                    remedy="make the wallet anew with keys at 48h/COINh/ACCOUNTh/2h",
+                    limit=LEDGER_MAX_ORIGIN,
+                )
     purpose = _PURPOSES.get(form)
     if not model.standard_paths or purpose is None:
         return
