@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
+from tests.support import answers as shapes
 from tests.support.ceremony import Treasury, treasury
 from tests.support.node import RegtestNode
+from tests.support.treasury import key_expression
 
 GUIDE = PROJECT / "docs" / "operator-guide.md"
 RULES: dict[str, object] = {
@@ -27,6 +29,9 @@ RULES: dict[str, object] = {
     "max_fee_sats": 100_000,
     "human_approval_threshold_sats": 2_000_000,
 }
+COLDCARD = 930_077
+"""The seed of the key that a signer of another make holds."""
+
 _COMMAND = re.compile(r"^(?P<who>[a-z]*)\$ (?P<command>.+)$")
 
 
@@ -45,6 +50,7 @@ class Walk:
     def __init__(self, house: Treasury) -> None:
         self.house = house
         self.proposal = "PROPOSAL"
+        self.vault = False
 
     def type(self, who: str, command: str) -> None:
         words = [self.filled(word) for word in shlex.split(command, comments=True)]
@@ -68,6 +74,8 @@ class Walk:
             self.house.node.mine(1)
             return
         assert words[0] == "falconer", words
+        if "vault" in words:
+            self.found_vault()
         done = self.house.coordinator.run(*words[1:], folder=self.house.gap)
         told = done.json
         if words[1:3] in (
@@ -77,6 +85,34 @@ class Walk:
             ["proposals", "accelerate"],
         ):
             self.proposal = told["proposal"]["id"]
+        if "--for" in words and words[2] == "psbt":
+            self.coldcard(self.house.gap / words[words.index("--out") + 1])
+
+    def coldcard(self, request: Path) -> None:
+        """It signs what is on its card, and puts the answer beside it under a name of its own."""
+        answer = request.with_name(f"{request.stem}-signed.psbt")
+        answer.write_bytes(shapes.trimmed(request.read_bytes(), COLDCARD))
+
+    def found_vault(self) -> None:
+        """The second wallet of the guide: one key with our machine, one with the Coldcard, and both must sign."""
+        if self.vault:
+            return
+        self.vault = True
+        machine = self.house.signers[0]
+        vault = self.house.another("vault", "wsh", 2)
+        theirs = self.house.gap / "coldcard.key"
+        theirs.write_text(key_expression(COLDCARD, "48h/1h/0h/2h") + "\n", encoding="ascii")
+        wallet_id = vault.compose_and_register([vault.export_xpub(machine), theirs])["wallet_id"]
+        machine.run(
+            "wallet", "register", "vault", self.house.gap / "vault.descriptor.txt",
+            answers=[
+                ("Who holds key 1 of 2: ", ""), ("Who holds key 2 of 2: ", "the Coldcard"),
+                ("Last 4 characters of the wallet id: ", wallet_id[-4:]),
+            ],
+        )  # fmt: skip
+        vault.compile_policy(1, {}, RULES)
+        vault.install_policy(1, vault.sign_policy(1))
+        vault.fund(500_000)
 
     def offline(self, words: list[str]) -> None:
         assert words[0] == "falconer-offline", words
