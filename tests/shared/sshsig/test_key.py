@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from falconer_shared.errors import FalconerError, Malformed
 from falconer_shared.sshsig.key import ED25519, SshPublicKey, parse_key_hash
-from falconer_shared.sshsig.point import check_point
+from falconer_shared.sshsig.point import MAX_REMEMBERED, check_point
 from falconer_shared.sshsig.wire import MAX_OBJECT, strict_base64, string
 from tests.support.ssh_keygen import KeyFile
 
@@ -209,3 +209,14 @@ def test_base64_is_bounded_before_it_is_decoded():
     with pytest.raises(Malformed) as caught:
         strict_base64("A" * (2 * MAX_OBJECT + 4), "it", "ssh-key-malformed")
     assert caught.value.rule == "ssh-key-malformed"
+
+
+def test_what_is_refused_is_refused_again():
+    # good points are remembered, by their bytes; a refusal never is
+    small = bytes((1,)) + bytes(31)
+    for _ in range(2):
+        check_point(GOOD)
+        with pytest.raises(Malformed) as caught:
+            check_point(small)
+        assert caught.value.rule == "ssh-key-invalid-point"
+    assert check_point.cache_info().maxsize == MAX_REMEMBERED
