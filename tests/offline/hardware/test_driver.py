@@ -192,6 +192,7 @@ def test_the_driver_writes_no_file(tmp_path):
 
 WORDS = {
     "('0x6985', 'Error in <BitcoinInsType.SIGN_PSBT: 4> command', '')": Failure.REFUSED,
+    "('0x6982', 'Error in command', '')": Failure.REFUSED,
     "('0x0', 'Error in command', '')": Failure.DISCONNECTED,
     "('0x6a82', 'Error in command', '')": Failure.WRONG_APP,
     "('0x5515', 'Error in command', '')": Failure.LOCKED,

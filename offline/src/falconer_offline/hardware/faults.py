@@ -29,7 +29,7 @@ def classify(fault: BaseException) -> tuple[Failure, str]:
         return Failure.LIBRARY_MISSING, detail
     named = _BY_NAME.get(type(fault).__name__)
     if named is not None:
-        return Failure(named), detail
+        return named, detail
     if isinstance(fault, PermissionError):
         return Failure.PERMISSION, detail
     code = getattr(fault, "code", 0)
@@ -37,28 +37,27 @@ def classify(fault: BaseException) -> tuple[Failure, str]:
 
 
 _BY_NAME: Final = {
-    # by the names of Failure's numbers: 4 locked, 5 wrong app, 7 refused, 8 outdated, 3 disconnected, 2 permission
-    "DenyError": 7,
-    "SecurityStatusNotSatisfiedError": 7,
-    "ActionCanceledError": 7,
-    "OutdatedFirmwareError": 8,
-    "FirmwareVersionOutdatedException": 8,
-    "USBErrorAccess": 2,
-    "USBErrorNoDevice": 3,
-    "USBErrorPipe": 3,
-    "USBErrorIO": 3,
-    "BrokenPipeError": 3,
-    "ConnectionResetError": 3,
-    "ConnectionRefusedError": 1,
+    "DenyError": Failure.REFUSED,
+    "SecurityStatusNotSatisfiedError": Failure.REFUSED,
+    "ActionCanceledError": Failure.REFUSED,
+    "OutdatedFirmwareError": Failure.OUTDATED,
+    "FirmwareVersionOutdatedException": Failure.OUTDATED,
+    "USBErrorAccess": Failure.PERMISSION,
+    "USBErrorNoDevice": Failure.DISCONNECTED,
+    "USBErrorPipe": Failure.DISCONNECTED,
+    "USBErrorIO": Failure.DISCONNECTED,
+    "BrokenPipeError": Failure.DISCONNECTED,
+    "ConnectionResetError": Failure.DISCONNECTED,
+    "ConnectionRefusedError": Failure.NOT_FOUND,
 }
 
 
 def by_code(code: int, detail: str) -> Failure:
     """HWI's error codes, and where they say little the words that its drivers are known to use."""
     words = detail.lower()
-    for part, number in _BY_WORDS:
+    for part, failure in _BY_WORDS:
         if part in words:
-            return Failure(number)
+            return failure
     return {
         -3: Failure.DISCONNECTED,
         -5: Failure.BAD_REQUEST,
@@ -76,41 +75,40 @@ def by_code(code: int, detail: str) -> Failure:
 
 _BY_WORDS: Final = (
     # Ledger: status words (0x0 is what HWI's transport makes of a connection that was cut)
-    ("'0x0'", 3),
-    ("0x6985", 7),
-    ("0x5501", 7),
-    ("0x5515", 4),
-    ("0x6982", 4),
-    ("0x6faa", 4),
-    ("device is asleep", 4),
-    ("0x6a82", 5),
-    ("0x6511", 5),
-    ("0x6e00", 5),
-    ("0x6d00", 5),
-    ("not in either the bitcoin", 5),
+    ("'0x0'", Failure.DISCONNECTED),
+    ("0x6985", Failure.REFUSED),
+    ("0x5501", Failure.REFUSED),
+    ("0x5515", Failure.LOCKED),
+    ("0x6982", Failure.REFUSED),
+    ("0x6faa", Failure.LOCKED),
+    ("device is asleep", Failure.LOCKED),
+    ("0x6a82", Failure.WRONG_APP),
+    ("0x6511", Failure.WRONG_APP),
+    ("0x6e00", Failure.WRONG_APP),
+    ("0x6d00", Failure.WRONG_APP),
+    ("not in either the bitcoin", Failure.WRONG_APP),
     # Trezor and KeepKey
-    ("forbidden key path", 6),
-    ("cannot sign external inputs", 16),
-    ("could not find device by path", 1),
-    ("passphrase needs to be specified", 13),
-    ("pin has already been sent", 14),
-    ("does not need a pin", 14),
-    ("no pin", 14),
-    ("not initialized", 9),
-    ("must be initialized", 9),
-    ("device disconnected", 3),
+    ("forbidden key path", Failure.WRONG_NETWORK),
+    ("cannot sign external inputs", Failure.NOTHING_TO_SIGN),
+    ("could not find device by path", Failure.NOT_FOUND),
+    ("passphrase needs to be specified", Failure.NEEDS_PASSPHRASE),
+    ("pin has already been sent", Failure.PIN_NOT_NEEDED),
+    ("does not need a pin", Failure.PIN_NOT_NEEDED),
+    ("not initialized", Failure.NOT_INITIALIZED),
+    ("must be initialized", Failure.NOT_INITIALIZED),
+    ("device disconnected", Failure.DISCONNECTED),
     # Jade and BitBox02
-    ("minimum required version", 8),
-    ("network/chain selection", 6),
-    ("not paired", 19),
-    ("load wallet to unlock", 4),
-    ("device is locked", 4),
-    ("recovery phrase login", 4),
+    ("minimum required version", Failure.OUTDATED),
+    ("network/chain selection", Failure.WRONG_NETWORK),
+    ("not paired", Failure.NOT_PAIRED),
+    ("load wallet to unlock", Failure.LOCKED),
+    ("device is locked", Failure.LOCKED),
+    ("recovery phrase login", Failure.LOCKED),
     # the system
-    ("open failed", 2),
-    ("permission denied", 2),
-    ("libusb_error_access", 2),
-    ("libusb_error_no_device", 3),
-    ("no such file or directory", 1),
-    ("connection refused", 1),
+    ("open failed", Failure.PERMISSION),
+    ("permission denied", Failure.PERMISSION),
+    ("libusb_error_access", Failure.PERMISSION),
+    ("libusb_error_no_device", Failure.DISCONNECTED),
+    ("no such file or directory", Failure.NOT_FOUND),
+    ("connection refused", Failure.NOT_FOUND),
 )
