@@ -45,6 +45,18 @@ def test_a_picture_without_codes(scanner: Scanner) -> None:
     assert scanner.read(pictures.png(pictures.on_screen(pictures.grey(draw("A").png(1))[:10, :10]))) == []
 
 
+@pytest.mark.parametrize("contrast", [0.05, 0.08, 0.12, 0.3])
+def test_a_picture_of_hardly_any_contrast(scanner: Scanner, contrast: float) -> None:
+    image = pictures.on_screen(pictures.grey(draw(TEXT).png()))
+    assert scanner.read(pictures.png((120 + image * contrast).astype("uint8"))) == [TEXT.encode()]
+
+
+def test_a_picture_of_one_shade(scanner: Scanner) -> None:
+    image = pictures.on_screen(pictures.grey(draw(TEXT).png()))
+    for flat in (image * 0 + 120, 120 + image // 64):
+        assert scanner.read(pictures.png(flat)) == []
+
+
 def test_several_codes_in_one_picture(scanner: Scanner) -> None:
     import numpy as np
 
