@@ -41,11 +41,14 @@ class DeviceSigner(Signer):
 
     lie: str = "honest"
     seeds: tuple[int, ...] = (1,)
+    kind: str = liar.KIND
 
     def command(self, *arguments: object) -> list[str]:
         words = super().command(*arguments)
         program = next(number for number, word in enumerate(words) if word.endswith("/falconer-offline"))
-        driver = liar.DRIVER.format(project=str(PROJECT), lie=self.lie, seeds=list(self.seeds))
+        driver = liar.DRIVER.format(
+            project=str(PROJECT), lie=self.lie, seeds=list(self.seeds), kind=self.kind
+        )
         return [
             *words[:program],
             sys.executable,

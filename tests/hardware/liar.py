@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import embit.psbt
+from embit import script
 from embit.bip32 import HDKey
-from embit.ec import PrivateKey
+from embit.ec import PrivateKey, PublicKey
 from embit.networks import NETWORKS
 from embit.transaction import SIGHASH
 
@@ -41,7 +42,7 @@ DRIVER = """
 import sys
 sys.path.insert(0, {project!r})
 from tests.hardware import liar
-raise SystemExit(liar.main({lie!r}, {seeds!r}))
+raise SystemExit(liar.main({lie!r}, {seeds!r}, {kind!r}))
 """
 
 KIND = "trezor"
@@ -406,6 +407,17 @@ class Client:
     def sign_tx(self, psbt: Any) -> _Answer:
         return _Answer(LIES[self.lie](Given(base64.b64decode(psbt.serialize()), self._seed)))
 
+    def display_singlesig_address(self, path: str, addr_type: Any) -> str:
+        key = root(self._seed).derive(path).key.get_public_key()
+        made = script.p2tr(key) if addr_type.name == "TAP" else script.p2wpkh(key)
+        return str(made.address(NETWORKS["regtest"]))
+
+    def display_multisig_address(self, _addr_type: Any, multisig: Any) -> str:
+        """Of `sortedmulti` in `wsh`, worked out without HWI."""
+        keys = [PublicKey.parse(each.get_pubkey_bytes(0)) for each in multisig.pubkeys]
+        made = script.p2wsh(script.multisig(multisig.thresh, sorted(keys, key=PublicKey.sec)))
+        return str(made.address(NETWORKS["regtest"]))
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -432,7 +444,7 @@ def _listed(lie: str, seeds: list[int]) -> list[dict[str, Any]]:
 
 def _entry(seed: int) -> dict[str, Any]:
     return {
-        "type": KIND, "model": "trezor_1", "label": "\x1b[2Jmine", "path": f"test:{seed}", "needs_pin_sent": False,
+        "model": "simulated", "label": "\x1b[2Jmine", "path": f"test:{seed}", "needs_pin_sent": False,
         "needs_passphrase_sent": False, "fingerprint": root(seed).my_fingerprint.hex(),
     }  # fmt: skip
 
@@ -441,13 +453,13 @@ LISTS = ("says another fingerprint", "is there twice", "says a fingerprint that 
 """Lies told before anything is signed."""
 
 
-def main(lie: str, seeds: list[int]) -> int:
+def main(lie: str, seeds: list[int], kind_of_all: str = KIND) -> int:
     """The driver, with one kind of device that is ours, and no others."""
     Client.lie = lie if lie in LIES else "honest"
     for kind in wire.KINDS:
         module = ModuleType(f"hwilib.devices.{kind}")
         vars(module).update(
-            enumerate=(lambda *_: _listed(lie, seeds)) if kind == KIND else (lambda *_: []),
+            enumerate=(lambda *_: _listed(lie, seeds)) if kind == kind_of_all else (lambda *_: []),
             **{f"{kind.capitalize()}Client": Client},
         )
         sys.modules[module.__name__] = module

@@ -111,7 +111,19 @@ def _signed(folder: Path, recording: Recording) -> str:
 
 
 def signed_of(folder: Path, recording: Recording) -> SignatureVerifiedPsbt:
-    """The device's signatures on the recorded PSBT, as `sign` comes to them: verified, rebuilt, asked, looked through."""
+    """The device's signatures on the recorded PSBT, as `sign` comes to them: verified, rebuilt, asked, looked through.
+
+    Played once in a process: it is the same every time.
+    """
+    if recording.name not in _PLAYED:
+        _PLAYED[recording.name] = _signed_now(folder, recording)
+    return _PLAYED[recording.name]
+
+
+_PLAYED: dict[str, SignatureVerifiedPsbt] = {}
+
+
+def _signed_now(folder: Path, recording: Recording) -> SignatureVerifiedPsbt:
     verified = verify(recording.psbt, recording.wallet(), NOTHING_KNOWN)
     positions = positions_of(verified, recording)
     for position in positions:

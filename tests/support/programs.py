@@ -116,6 +116,8 @@ class Signer:
     identity: Path | None = None
     """A file with an age identity: the home is opened with it by file descriptor, and asks for no passphrase."""
     network_namespace: bool = True
+    seconds: int = SECONDS
+    """How long it may be silent: longer where a person has to do something."""
 
     def command(self, *arguments: object) -> list[str]:
         options = ["--identity-fd", "9"] if self.identity else []
@@ -156,7 +158,7 @@ class Signer:
             ["-c", script, "sh", *words],
             env=environment,
             cwd=folder,
-            timeout=SECONDS,
+            timeout=self.seconds,
             encoding="utf-8",
             dimensions=(60, 120),
         )
