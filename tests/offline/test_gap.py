@@ -276,7 +276,7 @@ def test_a_code_is_drawn_on_a_terminal_only(signer):
     assert "terminal-needed" in done.stderr
 
 
-@pytest.mark.parametrize("ended_by", [signals.SIGINT, signals.SIGTERM])
+@pytest.mark.parametrize("ended_by", [signals.SIGINT, signals.SIGTERM, signals.SIGHUP])
 def test_a_scan_that_is_stopped_leaves_nothing_behind(home, signer, request_file, tmp_path, ended_by):
     import numpy as np
 

@@ -16,8 +16,10 @@ def main() -> None:
 
     from falconer_offline.cli import run
 
-    # ends like Ctrl-C: the terminal put back, the worker ended, no half-written file
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # end like Ctrl-C: the terminal put back, the worker ended, no half-written file. One that is ignored (nohup) stays so.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     raise SystemExit(run())
 
 
