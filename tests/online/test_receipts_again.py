@@ -116,5 +116,10 @@ def test_what_is_no_file_of_receipts(desk: Desk) -> None:
             receipts.read(data)
     with pytest.raises(Malformed):
         receipts.read(json.dumps({"receipts": [{**entry, "signature": "x"}]}).encode())
+    padded = file(answered(desk, 30_000))
+    padded += b" " * (receipts.MAX_FILE - len(padded))
+    assert receipts.read(padded)
+    with refused("receipts-malformed", Malformed):
+        receipts.read(padded + b" ")
     # members that only repeat what the text says are for people
     assert receipts.read(json.dumps({"receipts": [{**entry, "number": 99}]}).encode())
