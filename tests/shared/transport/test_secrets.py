@@ -36,6 +36,9 @@ SECRETS = {
     "UR of a share": "ur:crypto-sskr/aeadaolazmjendeoti",
     "words as UR bytes": f"ur:bytes/{bytewords.encode(cbor.encode(' '.join(WORDS).encode()))}",
     "words in hexadecimal BBQr": "B$HU0100" + " ".join(WORDS).encode().hex().upper(),
+    "words in BBQr as binary": "B$HB0100" + " ".join(WORDS).encode().hex().upper(),
+    "a key in BBQr as CBOR": "B$HC0100" + XPRV.encode().hex().upper(),
+    "a key in BBQr as a program": "B$2X0100" + base64.b32encode(WIF.encode()).decode().rstrip("="),
     "a key of Coldcard's teleport": "B$2S0100" + base64.b32encode(b"x" * 40).decode(),
 }
 

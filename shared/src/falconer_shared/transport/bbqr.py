@@ -161,6 +161,9 @@ def _join(encoding: str, letter: str, pieces: Sequence[bytes]) -> Received:
         kind = found
     elif is_psbt:
         kind = Kind.PSBT
+    elif kind is Kind.BYTES:
+        # words and keys are refused under whatever letter they come
+        content.kind_of(data)
     return Received(kind, data, BbqrDialect.name, name)
 
 
