@@ -190,6 +190,28 @@ def _one_nonce(given: Given) -> bytes:
     return given.answer(fields)
 
 
+_asked = 0
+"""How often this process was asked to sign."""
+
+
+def _otherwise_each_time(given: Given) -> bytes:
+    """Valid signatures with a fresh nonce for each: no RFC 6979."""
+    fields = []
+    for (key, secret), digest in zip(given.secrets(), given.digests(), strict=True):
+        nonce = int.from_bytes(os.urandom(31), "big")
+        r = int.from_bytes(PrivateKey(nonce.to_bytes(32, "big")).get_public_key().sec()[1:], "big") % ORDER
+        s = pow(nonce, -1, ORDER) * (int.from_bytes(digest, "big") + r * secret) % ORDER
+        fields.append({PARTIAL_SIG + key: _der(r, min(s, ORDER - s))})
+    return given.answer(fields)
+
+
+def _honest_once(given: Given) -> bytes:
+    """Signs rightly, and something else when it is asked again."""
+    global _asked  # noqa: PLW0603 - one device, one process
+    _asked += 1
+    return LIES["honest" if _asked == 1 else "signs other outputs"](given)
+
+
 def _high_s(given: Given) -> bytes:
     """Valid to consensus, and malleable: no node relays it."""
     fields = []
@@ -322,6 +344,8 @@ LIES: dict[str, Callable[[Given], bytes]] = {
     "one bit is wrong": _flipped,
     "a high s": _high_s,
     "one nonce for all": _one_nonce,
+    "signs otherwise each time": _otherwise_each_time,
+    "honest once": _honest_once,
     "signs one input of two": lambda g: g.answer(g.signatures()[:1]),
     # another PSBT
     "other outputs": lambda g: g.signed(g.other(outputs=_to_a_thief(g))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def stage(folder: Path, *names: str) -> Iterator[Stage]:
         raise FileNotFoundError("unshare, from Debian's util-linux")
     with (
         tempfile.TemporaryDirectory(prefix="falconer-replay-") as place,
-        (Path(tempfile.gettempdir()) / "falconer-replay.lock").open("wb") as lock,
+        (Path(tempfile.gettempdir()) / f"falconer-replay-{os.getuid()}.lock").open("wb") as lock,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         outcome = Path(place) / "outcome"

@@ -20,8 +20,8 @@ from tests.support.programs import Outcome
 from tests.support.treasury import stranger_address, wallet_of, wpkh_wallet, wsh_wallet
 
 PAID = 70_000
-SECONDS = "5"
-"""The least that `--device-seconds` takes: what a device may keep silent."""
+SECONDS = "10"
+"""What a device may keep silent: more than a busy machine needs to list devices."""
 
 SIGNATURE_LIES = {
     "signs other outputs": "device-signature-invalid",
@@ -242,8 +242,25 @@ def test_a_device_and_a_key_of_this_machine_sign_one_answer(case):
     assert here.outcomes() == [records.SIGNED]
 
 
-def test_every_lie_is_told(case):
+def test_a_second_signing_that_differs_is_said(case):
+    here = case("wpkh")
+    signed = here.sign("signs otherwise each time", "--sign-twice")
+    assert signed.json["second_signing_differs"] == 2
+    assert "WARNING: 2 signatures came out otherwise the second time" in signed.shown
+    assert here.outcomes() == [records.SIGNED]
+
+
+def test_a_second_signing_that_lies_is_refused(case):
+    here = case("wpkh")
+    outcome = here.sign("honest once", "--sign-twice", status=VerificationError.EXIT_STATUS)
+    assert outcome.refusals == ["device-signature-invalid"]
+    assert here.outcomes() == [records.RESERVED]
+    assert not any(each.signature_fields for each in here.response().psbt.inputs)
+
+
+def test_every_lie_is_told():
     told = {lie for lie, _, _ in LIES} | SILENCES.keys() | {"honest", "refused by its owner"}
+    told |= {"signs otherwise each time", "honest once"}
     assert told == set(liar.LIES)
     assert set(BEFORE) == set(liar.LISTS)
 

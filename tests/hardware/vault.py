@@ -65,7 +65,7 @@ class StagedSigner(Signer):
 
 
 @dataclass(frozen=True)
-class _Recorded:
+class Recorded:
     """What `Office.request` takes for a payment."""
 
     recorded: UntrustedPsbt
@@ -182,7 +182,7 @@ class Vault:
 
     def ask(self) -> None:
         """The recorded payment as a request that a coordinator signed."""
-        recorded = _Recorded(self._recording.psbt)
+        recorded = Recorded(self._recording.psbt)
         self.request.write_bytes(self.office.request(recorded, now=int(time.time())))  # type: ignore[arg-type]
 
     def sign(self, kinds: Sequence[str], keys: Sequence[str] = ()) -> tuple[SignatureVerifiedPsbt, Outcome]:
