@@ -33,6 +33,19 @@ def test_nothing_is_overwritten_unasked(tmp_path):
     assert names(tmp_path) == ["out"]
 
 
+def test_no_device_pipe_or_folder_is_replaced(tmp_path):
+    """Root who says --out /dev/null would be left without it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "folder", "null"):
+        before = (tmp_path / name).lstat()
+        with refused("file-exists", StateError):
+            emit.write_file(str(tmp_path / name), b"new", replace=True)
+        assert (tmp_path / name).lstat() == before
+    assert names(tmp_path) == ["folder", "null", "pipe"]
+
+
 def test_a_link_is_never_written_through(tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"old")
     (tmp_path / "out").symlink_to(tmp_path / "elsewhere")

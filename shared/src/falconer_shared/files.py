@@ -95,6 +95,8 @@ def check_free(path: Path) -> None:
 def write_file(path: Path, data: bytes, *, replace: bool, mode: int) -> None:
     """Write `data` as the whole content of `path`, with these permissions.
 
+    `replace` replaces a regular file, or a link, which is never written through; nothing else.
+
     Raises:
         StateError: `file-exists`, `disk-full`, `file-not-writable` (read-only medium, no such folder).
     """
@@ -186,6 +188,10 @@ def _not_regular(what: str, shown: str, found: str) -> Malformed:
 
 def _place(temporary: str, path: Path, *, replace: bool) -> None:
     if replace:
+        # whoever says /dev/null means the device: root would put a file in its place
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+                raise FileExistsError(errno.EEXIST, "no regular file")
         os.replace(temporary, path)  # noqa: PTH105
         return
     try:
