@@ -238,6 +238,11 @@ def test_both_ends_of_time(facts):
             Intent(**{**facts, **times})
 
 
+def test_a_fee_of_nothing_may_be_approved(facts):
+    free = Intent(**{**facts, "max_fee": Amount(0)})
+    assert Intent.parse(free.text) == free
+
+
 def test_nothing_is_paid_to_nobody(facts):
     assert Intent(**{**facts, "pays": ((Amount(1), stranger_address(0)),)}).pays[0][0] == 1
     with refused("intent-malformed", Malformed):
