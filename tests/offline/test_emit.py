@@ -67,6 +67,22 @@ def test_places_that_cannot_be_written(tmp_path, name):
         emit.write_file(f"{tmp_path}/{name}", b"data")
 
 
+def test_a_place_is_looked_at_before_anything_is_written(tmp_path, monkeypatch):
+    for check in (emit.check_free, emit.check_place):
+        check(str(tmp_path / "out"))
+        monkeypatch.chdir(tmp_path)
+        check("out")
+        check("out/")
+        (tmp_path / "file").touch()
+        for name in ("no/such/folder/out", "file/out", "a\0b/out"):
+            with refused("file-not-writable", StateError):
+                check(f"{tmp_path}/{name}")
+    # whoever runs this may be root, who may write anywhere
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with refused("file-not-writable", StateError):
+        emit.check_place(str(tmp_path / "out"))
+
+
 def test_a_medium_without_hard_links_still_refuses_to_overwrite(tmp_path, monkeypatch):
     def no_links(*_arguments, **_options):
         raise PermissionError(1, "Operation not permitted")

@@ -268,6 +268,25 @@ def test_a_terminal_too_small_is_said_before_anything_is_signed(home, signer, re
     assert home.state().rows["receipts"] == ()
 
 
+@pytest.mark.parametrize(
+    ("words", "rule", "status"),
+    [
+        (("--out", "no-such-folder/answer.psbt"), "file-not-writable", 9),
+        (("--gif", "no-such-folder/answer.gif"), "file-not-writable", 9),
+        (("--out", "answer.psbt", "--gif", "answer.gif", "--dialect", "text"), "send-kind-unsupported", 2),
+        (("--gif", "answer.gif", "--ur-type", "hdkey"), "send-kind-unsupported", 2),
+    ],
+)
+def test_an_answer_that_could_not_leave_is_not_made(
+    home, signer, request_file, tmp_path, words, rule, status
+):
+    words = [word if word.startswith("--") or "answer" not in word else tmp_path / word for word in words]
+    refusal = signer.run("sign", request_file, *words, expect=status, json_output=True)
+    assert refusal.json["rules"][0]["id"] == rule
+    assert home.state().rows["spends"] == ()
+    assert home.state().rows["receipts"] == ()
+
+
 def test_a_code_is_drawn_on_a_terminal_only(signer):
     from tests.offline.test_cli import plain
 

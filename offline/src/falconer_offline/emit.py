@@ -5,9 +5,9 @@ the person agreed.
 from __future__ import annotations
 
 from falconer_shared import files
-from falconer_shared.files import check_free, exists, write_folder
+from falconer_shared.files import check_free, check_place, exists, write_folder
 
-__all__ = ["check_free", "exists", "write_file", "write_folder"]
+__all__ = ["check_free", "check_place", "exists", "write_file", "write_folder"]
 
 
 def write_file(path: str, data: bytes, *, replace: bool = False, mode: int = 0o600) -> None:

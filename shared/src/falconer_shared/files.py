@@ -83,13 +83,27 @@ def exists(path: Path) -> bool:
 
 
 def check_free(path: Path) -> None:
-    """Accept a name that nothing has.
+    """Accept a name that nothing has, in a folder that takes it.
 
     Raises:
-        StateError: `file-exists`.
+        StateError: `file-exists`, `file-not-writable`.
     """
     if exists(path):
         raise _exists(path)
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Accept a name in a folder that is there and may be written to, as far as that is seen before anything is.
+
+    Raises:
+        StateError: `file-not-writable`.
+    """
+    directory = os.path.dirname(os.fspath(path).rstrip("/")) or "."  # noqa: PTH120
+    if not os.path.isdir(directory):  # noqa: PTH112
+        raise disk_error(path, OSError(errno.ENOENT, "no such folder"))
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise disk_error(path, OSError(errno.EACCES, "nothing may be written into that folder"))
 
 
 def write_file(path: Path, data: bytes, *, replace: bool, mode: int) -> None:

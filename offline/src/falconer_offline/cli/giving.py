@@ -140,13 +140,15 @@ class Exit:
 
         Raises:
             UsageError: `usage`, `signer-cannot-take`, and what `CodesExit.prepare` raises. StateError:
-            `file-exists`. Declined: the file stays.
+            `file-exists`, `file-not-writable`. Declined: the file stays.
         """
         from falconer_shared.transport.parts import Kind
 
         if out is None and not codes.wanted:
             raise UsageError("usage", "say where the answer goes: --out FILE, --qr or --qr-images DIR")
         way = CodesExit.prepare(shell, codes)
+        if out is not None:
+            emit.check_place(out)
         # a way that a receiver does not take is found before anything is signed
         way.choice.plan(b"psbt\xff", Kind.PSBT)
         return cls(out, out is not None and terminal.may_replace(out), way)
