@@ -37,8 +37,8 @@ SPELLINGS: Final = ("ur", "ur1", "bbqr", "pmofn", "base64", "hex", "base43", "te
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One option. It takes a text unless it says otherwise: a file's name, one of `choices`, a number from `low`
-    to `high`, or nothing (`switch`).
+    """One option. It takes a text unless it says otherwise: the name of a file or folder, one of `choices`, a
+    number from `low` to `high`, or nothing (`switch`).
     """
 
     name: str
@@ -49,6 +49,7 @@ class Flag:
     high: int | None = None
     switch: bool = False
     file: bool = False
+    folder: bool = False
     default: str | None = None
     option: str | None = None
     """Where what is typed is no name of a variable."""
@@ -68,8 +69,12 @@ SCAN_FLAGS: Final = (
 )
 
 SHOW_FLAGS: Final = (
-    Flag("qr", "Show it as QR codes in this terminal, until a key is pressed.", switch=True),
-    Flag("qr_images", "Write the codes as numbered pictures into a new folder.", metavar="DIR", file=True),
+    Flag(
+        "qr",
+        "Show it as QR codes in this terminal: + and - change the speed, [ and ] the density, any other key ends.",
+        switch=True,
+    ),
+    Flag("qr_images", "Write the codes as numbered pictures into a new folder.", metavar="DIR", folder=True),
     Flag("gif", "Write the codes as an animated GIF.", metavar="FILE", file=True),
     Flag("html", "Write the codes as a page for a browser.", metavar="FILE", file=True),
     Flag(
@@ -188,7 +193,7 @@ def attach(
             settings |= {"type": click.Choice(flag.choices), "show_default": flag.default is not None}
         elif flag.low is not None:
             settings["type"] = click.IntRange(flag.low, flag.high)
-        elif flag.file:
-            settings["type"] = click.Path()
+        elif flag.file or flag.folder:
+            settings["type"] = click.Path(file_okay=flag.file)
         click.option(f"--{flag.option or flag.name.replace('_', '-')}", flag.name, **settings)(command)
     return command
