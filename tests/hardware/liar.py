@@ -25,7 +25,6 @@ from falconer_offline.hardware import driver, wire
 from falconer_shared.bitcoin.transaction import Transaction, TxInput, TxOutput
 from falconer_shared.psbt.build import new_psbt
 from falconer_shared.psbt.parse import UntrustedPsbt
-from falconer_shared.units import Amount
 
 PROGRAM = """
 import sys
@@ -153,11 +152,6 @@ def _altered(given: Given, where: str, change: Callable[[Fields], Fields]) -> by
 
 def _without(name: bytes) -> Callable[[Fields], Fields]:
     return lambda fields: {key: value for key, value in fields.items() if key[:1] != name}
-
-
-def _paying_less(given: Given) -> tuple[TxOutput, ...]:
-    first, *rest = given.psbt.tx.outputs
-    return (TxOutput(Amount(int(first.value) - 1_000), first.script), *rest)
 
 
 def _to_a_thief(given: Given) -> tuple[TxOutput, ...]:
@@ -327,7 +321,6 @@ LIES: dict[str, Callable[[Given], bytes]] = {
     "honest": lambda g: g.answer(g.signatures()),
     # signatures of something else
     "signs other outputs": lambda g: g.answer(g.signatures(g.other(outputs=_to_a_thief(g)))),
-    "signs a smaller payment": lambda g: g.answer(g.signatures(g.other(outputs=_paying_less(g)))),
     "signs another lock time": lambda g: g.answer(g.signatures(g.other(locktime=17))),
     "signs with NONE": lambda g: g.answer(g.signatures(sighash=SIGHASH.NONE)),
     "signs with SINGLE": lambda g: g.answer(g.signatures(sighash=SIGHASH.SINGLE)),
@@ -349,7 +342,6 @@ LIES: dict[str, Callable[[Given], bytes]] = {
     "signs one input of two": lambda g: g.answer(g.signatures()[:1]),
     # another PSBT
     "other outputs": lambda g: g.signed(g.other(outputs=_to_a_thief(g))),
-    "another amount": lambda g: g.signed(g.other(outputs=_paying_less(g))),
     "one output less": lambda g: g.answer(g.signatures(), g.other(outputs=g.psbt.tx.outputs[:1])),
     "one input more": lambda g: g.answer(g.signatures(), g.other(inputs=_one_input_more(g))),
     "one input less": lambda g: g.answer(g.signatures()[:1], g.other(inputs=g.psbt.tx.inputs[:1])),

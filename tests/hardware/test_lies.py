@@ -25,7 +25,6 @@ SECONDS = "10"
 
 SIGNATURE_LIES = {
     "signs other outputs": "device-signature-invalid",
-    "signs a smaller payment": "device-signature-invalid",
     "signs another lock time": "device-signature-invalid",
     "signs with NONE": "device-sighash",
     "signs with SINGLE": "device-sighash",
@@ -43,7 +42,6 @@ SIGNATURE_LIES = {
 }
 TRANSACTION_LIES = {
     "other outputs": "device-changed-transaction",
-    "another amount": "device-changed-transaction",
     "one output less": "device-changed-transaction",
     "one input more": "device-changed-transaction",
     "one input less": "device-changed-transaction",
@@ -68,8 +66,6 @@ TAPROOT_LIES = {
     "taproot by the internal key": "device-signature-invalid",
     "an ECDSA signature for taproot": "device-wrong-key",
     "a signature of a script for taproot": "device-changed-fields",
-    "signs one input of two": "device-signed-partly",
-    "nothing signed": "device-signed-nothing",
     "other outputs": "device-changed-transaction",
 }
 SILENCES = {
