@@ -172,6 +172,12 @@ def test_a_camera_that_says_it_ended_is_out_of_order() -> None:
         scanner.look()
 
 
+def test_the_end_of_a_video_is_no_answer_about_a_picture() -> None:
+    """A worker that was taken over ended the program with a traceback."""
+    with Scanner(worker(bytes([client.VIDEO_ENDED]))) as scanner, refused("qr-worker-failed", DeviceError):
+        scanner.read(PICTURE)
+
+
 def test_a_video_without_end_is_left_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MAX_VIDEO_PICTURES", 5)
     with Scanner(worker(codes(), then="pass")) as scanner:

@@ -149,7 +149,11 @@ class Scanner:
             raise _refusal(IMAGE_TOO_LARGE)
         if not image:
             raise _refusal(NOT_AN_IMAGE)
-        return self._ask(image)
+        try:
+            return self._ask(image)
+        except _VideoEnded:
+            # there is no video
+            raise self._nonsense() from None
 
     def look(self) -> list[bytes]:
         """The texts of all codes that the camera sees now. Waits for the next picture.
