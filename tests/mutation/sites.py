@@ -119,8 +119,7 @@ def _mark(tree: ast.Module, module: str) -> list[tuple[ast.AST, Site]]:
 
     for node, where, handled in _walk(tree, module, handled=False):
         if isinstance(node, ast.Raise) and node.exc is not None:
-            name = _raised(node.exc)
-            add(node, where, literal(node.exc), refuses=name in errors or not name[:1].isupper())
+            add(node, where, literal(node.exc), refuses=_refuses(node.exc, errors))
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Verdict":
             rules = literal(node)
             if rules:
@@ -132,13 +131,23 @@ def _mark(tree: ast.Module, module: str) -> list[tuple[ast.AST, Site]]:
     return found
 
 
-def _raised(raised: ast.expr) -> str:
-    """The name of the class or function that is called; click's errors are not ours, whatever they are called."""
-    if isinstance(raised, ast.Call):
-        raised = raised.func
-    if isinstance(raised, ast.Attribute):
-        return "Click" if getattr(raised.value, "id", "") == "click" else raised.attr
-    return getattr(raised, "id", "")
+def _refuses(raised: ast.expr, errors: dict[str, str]) -> bool:
+    """Whether an error of ours is raised, or what a function or a name holds, which may be one.
+
+    Not `ValueError(...)`, click's errors, private ones that steer, nor the one id without a hyphen: `usage`, which wrong
+    words on a command line have.
+    """
+    if not isinstance(raised, ast.Call):
+        return isinstance(raised, ast.BoolOp) or (isinstance(raised, ast.Name) and raised.id.islower())
+    made = raised.func
+    if isinstance(made, ast.Attribute):
+        return getattr(made.value, "id", "") != "click" and not made.attr[:1].isupper()
+    name = getattr(made, "id", "a").lstrip("_")
+    if name in errors:
+        return not (
+            raised.args and isinstance(raised.args[0], ast.Constant) and raised.args[0].value == "usage"
+        )
+    return not name[:1].isupper()
 
 
 def _walk(node: ast.AST, where: str, *, handled: bool) -> Iterator[tuple[ast.AST, str, bool]]:

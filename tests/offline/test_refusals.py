@@ -17,7 +17,7 @@ import pytest
 from falconer_offline import airgap, cli, ingest, selfcheck, terminal, worker
 from falconer_offline.cli import past, setup, shell
 from falconer_offline.keys.sealed import Identity, Passphrase
-from falconer_offline.state import home, records, store
+from falconer_offline.state import audit, home, records, store
 from falconer_shared.bitcoin.network import Network
 from falconer_shared.errors import (
     AuditError,
@@ -225,6 +225,23 @@ def test_a_home_where_none_can_be(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with refused("state-not-writable", StateError):
         home.create(tmp_path / "file" / "home", Network.REGTEST, "vault-1", (), identity, 0)
+
+
+@pytest.mark.parametrize(("number", "root"), [(2, "ab"), (1, "cd")])
+def test_a_receipt_of_another_journal(monkeypatch: pytest.MonkeyPatch, number: int, root: str):
+    def said(number: int, root: str) -> None:
+        signed = SimpleNamespace(number=number, journal_size=7, journal_head=root)
+        monkeypatch.setattr(audit, "verify_receipt", lambda *_: signed)
+        record = SimpleNamespace(number=1, text=b"", signature=b"")
+        log = SimpleNamespace(head_at=lambda size: SimpleNamespace(root_hex="ab"))
+        audit._check_receipt(SimpleNamespace(machine=None), log, record)  # type: ignore[arg-type]
+
+    for part in ("Receipt", "SshSignature"):
+        monkeypatch.setattr(audit, part, SimpleNamespace(parse=lambda _: None))
+    monkeypatch.setattr(audit, "SignedReceipt", lambda *_: None)
+    said(1, "ab")
+    with refused("journal-contradicts-state", AuditError):
+        said(number, root)
 
 
 @pytest.mark.parametrize(

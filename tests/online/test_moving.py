@@ -121,6 +121,14 @@ def test_a_bump_of_a_sweep_spends_the_same_coins(desk: Desk):
     assert more.verified.fee == 4 * 110
 
 
+def test_a_bump_of_a_sweep_leaves_something_to_sweep(desk: Desk):
+    coin = list(desk.node.funds)[1]
+    made = swept(desk, 2, coins=(coin,))
+    desk.out(made.row.id)
+    with refused("funds-insufficient", StateError):
+        bump(desk.coordinator, made.row.id, RATE(364))
+
+
 def test_a_consolidation_brings_coins_home(desk: Desk):
     made = consolidate(desk.coordinator, wish(2))
     intent = intent_of(made.row)

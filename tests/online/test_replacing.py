@@ -370,6 +370,13 @@ def test_a_child_brings_both_to_the_rate(desk: Desk):
     assert set(desk.held().values()) == {first.row.id, made.row.id}
 
 
+def test_a_child_that_no_coin_can_pay(desk: Desk):
+    first = desk.create(max_fee=5_000)
+    desk.out(first.row.id)
+    with refused("funds-insufficient", StateError):
+        accelerate(desk.coordinator, first.row.id, wish(20_000))
+
+
 def test_what_pays_enough_is_not_hurried(desk: Desk):
     desk.node.fee = 141 * 20
     first = desk.create(max_fee=5_000)

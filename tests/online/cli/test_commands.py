@@ -286,6 +286,7 @@ def test_the_way_of_a_proposal_on_the_command_line(
     assert forbidden.status in {5, 9}
     office.run("proposals", "reject", first, "--reason", "typo")
     assert office.run("proposals", "list", "--state", "rejected").json["proposals"][0]["reason"] == "typo"
+    assert office.run("proposals", "request-approval", first, expect=9).ids == ["proposal-state"]
     assert office.run("proposals", "list", "--state", "nonsense", expect=2).ids == ["proposal-state-unknown"]
     assert office.run("wallet", "balance").json["held"] == 0
     short = office.create((stranger(), 40_000), options=("--expires", "5s")).json["proposal"]["id"]

@@ -417,6 +417,8 @@ def test_private_keys(changes: dict[str, Any]) -> None:
         {"origin": path(48, True, source=2**32)},
         {"origin": path(2**31, False)},
         {"origin": path([], False)},
+        {"origin": path(48, True, [], False, depth=4)},
+        {"origin": path([0, False, 1, False], 48, True, depth=4)},
         {"origin": path([0, False, 1, False])},
         {"origin": path([0, 5], False)},
         {"origin": path(48, True, depth=0)},
