@@ -337,10 +337,21 @@ def test_a_pipe_signs_nothing(home, request_file, tmp_path):
     assert home.state().rows["spends"] == ()
 
 
-@pytest.mark.parametrize("place", ["/nowhere/at/all/answer.psbt", "/proc/answer.psbt"])
-def test_an_answer_that_cannot_be_written_can_be_had_again(home, signer, request_file, tmp_path, place):
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_signed(home, signer, request_file):
     done = signer.run(
-        "sign", request_file, "--out", place, answers=confirmations(home), expect=9, json_output=True
+        "sign", request_file, "--out", "/nowhere/at/all/answer.psbt", expect=9, json_output=True
+    )
+    assert done.refusals == ["file-not-writable"]
+    assert home.state().rows["spends"] == ()
+
+
+def test_an_answer_that_cannot_be_written_can_be_had_again(home, signer, request_file, tmp_path):
+    # the kernel takes no file there, and says so only when one is made
+    done = signer.run(
+        *("sign", request_file, "--out", "/proc/answer.psbt"),
+        answers=confirmations(home),
+        expect=9,
+        json_output=True,
     )
     assert done.refusals == ["file-not-writable"]
     signer.run("sign", request_file, "--out", tmp_path / "answer.psbt", answers=confirmations(home))

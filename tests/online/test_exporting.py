@@ -30,7 +30,8 @@ def test_the_descriptor_is_read_back_by_our_parser(form: str):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_core_imports_it_and_gives_the_same_addresses(form: str, regtest_node: RegtestNode):
-    wallet = wallet_of(form)
+    # of keys that no other test is paid to: Core gives out no address that was used on the chain
+    wallet = wallet_of(form, seeds=(191, 192, 193))
     requests = json.loads(export(wallet, "core"))
     assert [(each["internal"], each["timestamp"]) for each in requests] == [(False, 0), (True, 0)]
     name = f"export-{form}"
