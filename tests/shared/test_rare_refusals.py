@@ -45,6 +45,14 @@ def test_a_place_that_takes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         files.check_place(tmp_path / "none" / "new")
     with refused("file-not-writable", StateError):
         files.write_folder(str(tmp_path / "none" / "new"), {"a": b"x"})
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        full.setattr(files.os, "mkdir", refuse)
+        with refused("disk-full", StateError):
+            files.write_folder(str(tmp_path / "new"), {"a": b"x"})
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     with refused("file-not-writable", StateError):
         files.check_place(tmp_path / "new")
