@@ -30,6 +30,8 @@ from falconer_shared.qr.client import (
 )
 
 if TYPE_CHECKING:
+    import subprocess  # noqa: TID251 - a type's name
+
     from falconer_offline.hardware.client import HwiSigner
     from falconer_offline.hardware.signer import Notice
     from falconer_shared.bitcoin.network import Network
@@ -47,34 +49,13 @@ def scanner(
     Raises:
         DeviceError: `qr-worker-failed` if it cannot be started; see `Scanner` for the rest.
     """
-    global _alive  # noqa: PLW0603 - there is one process, and this counts its children
-    import subprocess  # noqa: PLC0415, TID251 - the one launch of the offline program
-
     words = command(sys.executable, reader, camera, video=video, preview=preview)
-    airgap.permit(words, ENVIRONMENT)
     try:
-        process = subprocess.Popen(
-            list(words),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=ENVIRONMENT,
-            pass_fds=() if video is None else (video,),
-        )
+        process = _start(words, ENVIRONMENT, () if video is None else (video,))
     except OSError as error:
-        # AirGapViolation is one: after `before_secrets`
-        raise DeviceError(
-            "qr-worker-failed",
-            f"the process that reads pictures cannot be started: {error.strerror or error}",
-        ) from error
-    finally:
-        airgap.permit(None, ENVIRONMENT)
-    _alive += 1
-    try:
-        with Scanner(process) as opened:
-            yield opened
-    finally:
-        _alive -= 1
+        raise _not_started("the process that reads pictures", error) from error
+    with _counted(), Scanner(process) as opened:
+        yield opened
 
 
 @contextmanager
@@ -86,26 +67,14 @@ def devices(
     Raises:
         DeviceError: `device-driver-failed` if it cannot be started; see `HwiSigner` for the rest.
     """
-    import subprocess  # noqa: PLC0415, TID251 - the other launch of the offline program
-
     from falconer_offline.hardware.client import HwiSigner  # noqa: PLC0415
     from falconer_offline.hardware.failures import driver_failed  # noqa: PLC0415
 
     words = wire.command(sys.executable, "emulators" if emulators else "usb")
-    airgap.permit(words, wire.ENVIRONMENT)
     try:
-        process = subprocess.Popen(
-            list(words),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=wire.ENVIRONMENT,
-        )
+        process = _start(words, wire.ENVIRONMENT)
     except OSError as error:
-        # AirGapViolation is one: after `before_secrets`
         raise driver_failed(f"it cannot be started: {error.strerror or error}") from error
-    finally:
-        airgap.permit(None, wire.ENVIRONMENT)
     with HwiSigner(process, network, seconds=seconds, passphrase=passphrase, notice=notice) as opened:
         yield opened
 
@@ -117,31 +86,52 @@ def window() -> Iterator[Window]:
     Raises:
         DeviceError: `qr-worker-failed` if it cannot be started; see `Window` for the rest.
     """
-    global _alive  # noqa: PLW0603 - see `scanner`
     import os  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415, TID251
 
-    words = window_command(sys.executable)
-    environment = {**ENVIRONMENT, **{name: os.environ[name] for name in DISPLAY_NAMES if name in os.environ}}
+    display = {name: os.environ[name] for name in DISPLAY_NAMES if name in os.environ}
+    try:
+        process = _start(window_command(sys.executable), {**ENVIRONMENT, **display})
+    except OSError as error:
+        raise _not_started("the window's process", error) from error
+    with _counted(), Window(process) as opened:
+        yield opened
+
+
+def _start(
+    words: tuple[str, ...], environment: dict[str, str], pass_fds: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """Start what the audit hook was told of, and nothing else.
+
+    Raises:
+        OSError: it cannot be started; `AirGapViolation` is one, after `before_secrets`.
+    """
+    import subprocess  # noqa: PLC0415, TID251 - the one launch of the offline program
+
     airgap.permit(words, environment)
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             list(words),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
+            pass_fds=pass_fds,
         )
-    except OSError as error:
-        raise DeviceError(
-            "qr-worker-failed", f"the window's process cannot be started: {error.strerror or error}"
-        ) from error
     finally:
         airgap.permit(None, environment)
+
+
+def _not_started(what: str, error: OSError) -> DeviceError:
+    return DeviceError("qr-worker-failed", f"{what} cannot be started: {error.strerror or error}")
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count a worker that must be gone before a secret is read."""
+    global _alive  # noqa: PLW0603 - there is one process, and this counts its children
     _alive += 1
     try:
-        with Window(process) as opened:
-            yield opened
+        yield
     finally:
         _alive -= 1
 

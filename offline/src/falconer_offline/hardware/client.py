@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Final, Protocol, Self
+from typing import Final, Self
 
 from falconer_offline.hardware import wire
 from falconer_offline.hardware.failures import Failure, driver_failed, refusal, timed_out
@@ -19,6 +19,7 @@ from falconer_offline.hardware.models import CHAINS, MODELS, Kind
 from falconer_offline.hardware.signer import AddressAt, Device, Notice
 from falconer_shared.bitcoin.bip32 import format_path
 from falconer_shared.bitcoin.network import Network
+from falconer_shared.qr.client import Process
 from falconer_shared.text import safe
 
 LIST_SECONDS: Final = 60.0
@@ -37,17 +38,6 @@ _FLAGS: Final = {b"0": False, b"1": True}
 
 def _no_notice(_text: str) -> None:
     """Nobody listens."""
-
-
-class Process(Protocol):
-    """What is needed of a started process; `subprocess.Popen` fits."""
-
-    @property
-    def stdin(self) -> IO[bytes] | None: ...
-    @property
-    def stdout(self) -> IO[bytes] | None: ...
-    def kill(self) -> None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class HwiSigner:
