@@ -23,7 +23,7 @@ from falconer_shared.encoding import base32
 from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import content
-from falconer_shared.transport.numbered import NumberedPart
+from falconer_shared.transport.numbered import NumberedPart, rounds
 from falconer_shared.transport.parts import MAX_PAYLOAD, PSBT_MAGIC, Kind, Part, Received, Whole
 
 MAX_PARTS: Final = 36 * 36 - 1
@@ -269,7 +269,4 @@ class BbqrSender:
 
     def frames(self) -> Iterator[str]:
         """The texts to show, again and again without end (a single code once)."""
-        number = 0
-        while number < self.n or self.n > 1:
-            number += 1
-            yield self.frame(number)
+        return rounds(self.n, self.frame)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 from falconer_shared.errors import Malformed
@@ -23,6 +24,11 @@ LEAD: Final = 2
 """Sightings by which one content must be ahead of another for the same number."""
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]*\Z", re.ASCII)
+
+
+def rounds(n: int, frame: Callable[[int], str]) -> Iterator[str]:
+    """The texts to show of `n` pieces, again and again without end; a single one once."""
+    return map(frame, count(1) if n > 1 else (1,))
 
 
 def check_numbers(number: str, total: str, most: int) -> tuple[int, int]:

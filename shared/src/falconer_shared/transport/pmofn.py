@@ -15,7 +15,7 @@ from typing import Final
 
 from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
-from falconer_shared.transport.numbered import NumberedPart, check_numbers, check_size
+from falconer_shared.transport.numbered import NumberedPart, check_numbers, check_size, rounds
 from falconer_shared.transport.parts import MAX_PAYLOAD, Kind, Part, Received, Whole
 from falconer_shared.transport.plain import read_text
 
@@ -94,7 +94,4 @@ class PmofnSender:
 
     def frames(self) -> Iterator[str]:
         """The texts to show, again and again without end (a single code once)."""
-        number = 0
-        while number < self.n or self.n > 1:
-            number += 1
-            yield self.frame(number)
+        return rounds(self.n, self.frame)

@@ -20,7 +20,7 @@ from falconer_shared.encoding import cbor
 from falconer_shared.encoding.capacity import Mode
 from falconer_shared.errors import Malformed
 from falconer_shared.transport import bc32
-from falconer_shared.transport.numbered import NumberedPart, check_numbers, check_size
+from falconer_shared.transport.numbered import NumberedPart, check_numbers, check_size, rounds
 from falconer_shared.transport.parts import MAX_PARTS, MAX_PAYLOAD, Kind, Part, Received, Whole
 from falconer_shared.transport.registry.types import TYPES
 
@@ -114,7 +114,4 @@ class Ur1Sender:
 
     def frames(self) -> Iterator[str]:
         """The texts to show, again and again without end (a single code once)."""
-        number = 0
-        while number < self.n or self.n > 1:
-            number += 1
-            yield self.frame(number)
+        return rounds(self.n, self.frame)
